@@ -7,7 +7,7 @@ import { writeAnswer } from '../json-text.js';
 import { completeHostName } from '../names.js';
 import { installParagraph, renderNowRun } from '../render/now-run.js';
 import { addHostTo } from '../settings/host-list.js';
-import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
+import { hostsOf, type Settings, type SmtpClient } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
 import { isRevokedHost, readRevoked } from '../store/revoked.js';
 import { replaceUnchanged } from '../sys/files.js';
@@ -32,8 +32,7 @@ export async function add({ settings: file, json, hostname: word, relay }: AddOp
         hint: { run: ['remove', hostname], before: 'to give it the other role, first:' },
       });
     }
-    const revoked = await readRevoked(layoutOf(settings));
-    const isRevoked = isRevokedHost(revoked, hostname);
+    const isRevoked = isRevokedHost(await readRevoked(layoutOf(settings)), hostname);
     const next = commandText(settings.program, isRevoked ? ['make', '--again', hostname] : ['make']);
     const edit = there === undefined ? await addHostTo(settings, { role, name: word }, sys) : undefined;
     if (edit !== undefined) await replaceUnchanged(edit.path, edit.before, edit.text, { run: ['add', word] });
@@ -45,22 +44,19 @@ export async function add({ settings: file, json, hostname: word, relay }: AddOp
     sys.say(
       edit === undefined ? `${hostname} is in the settings already` : `added ${hostname} to ${basename(edit.path)}`,
     );
-    // deploy by itself leaves out a revoked host.
-    const clients = settings.smtpClients.some((one) => isRevokedHost(revoked, one.hostname))
-      ? hostsOf(settings)
-      : settings.smtpClients;
-    if (!sys.isQuiet) sys.write(renderNext(settings, next, edit !== undefined && relay ? clients : []));
+    if (!sys.isQuiet) sys.write(renderNext(settings, next, edit !== undefined && relay ? settings.smtpClients : []));
   });
 }
 
 /** A new relay is in no client's bundle, only in the client's configuration. */
-function renderNext(settings: Settings, next: string, clients: readonly HostSettings[]): string {
+function renderNext(settings: Settings, next: string, clients: readonly SmtpClient[]): string {
   return renderNowRun(
     { words: 'Now run:', run: [next] },
     installParagraph(
       settings,
       clients.map(({ hostname }) => hostname),
       'Once the new relay is installed, run:',
+      true,
     ),
   );
 }

@@ -5,7 +5,7 @@ import { commandText } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { Install } from '../plan/install.js';
 import type { Inventory } from '../plan/inventory.js';
-import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
+import type { HostSettings, Settings } from '../settings/settings.js';
 import { scriptCommand } from './commands.js';
 import { installParagraph, renderNowRun } from './now-run.js';
 
@@ -42,15 +42,12 @@ function readyHosts({ hosts }: Inventory): ReadonlySet<HostName> {
  * a relay that has no certificate yet.
  */
 export function renderRemoval(settings: Settings, gone: HostSettings, rest: Rest, isKept: boolean): string {
-  const { program, smtpdServers, smtpClients } = settings;
+  const { program, smtpdServers } = settings;
   const ready = readyHosts(rest.after);
-  const isReady = ({ hostname }: HostSettings): boolean => ready.has(hostname);
   const isRelay = gone.role === 'smtpd-server';
-  const lacksRelay = isRelay && !smtpdServers.every(isReady);
+  const lacksRelay = isRelay && !smtpdServers.every(({ hostname }) => ready.has(hostname));
   const names = installWithout(settings, gone, rest).map(({ host }) => host);
-  // deploy by itself leaves out hosts that are revoked or have no certificate yet.
-  const isAll = lacksRelay || (isRelay && !smtpClients.every(isReady));
-  const { words, run } = installParagraph(settings, isAll ? hostsOf(settings).map(({ hostname }) => hostname) : names);
+  const { words, run } = installParagraph(settings, names, 'Now run:', isRelay || undefined);
   const first = [...(isKept || lacksRelay ? [commandText(program, ['make'])] : []), ...run];
   if (gone.container !== undefined) {
     return renderNowRun(

@@ -58,7 +58,7 @@ describe('add', () => {
       `Now run:
   relaycerts make
 Once the new relay is installed, run:
-  ${installs('mailhost', 'office')}
+  ${installs()}
 `,
     );
   });
@@ -162,7 +162,7 @@ Then, unless laptop.example.org is gone:
     const { stdout } = succeed(await run('remove', 'second'));
     expect(stdout).toBe(
       `Now run:
-  ${installs('mailhost')}
+  ${installs()}
 Then, unless second.example.org is gone:
   relaycerts show second.example.org --format sh --undo | ssh root@second.example.org sh
 `,

@@ -7,6 +7,7 @@ import { closestMatch } from 'leven';
 import { quote, RelaycertsError, type Problem } from '../errors.js';
 import { findHostName, parseAbsolutePath, parseHostName, parseSshHost, parseSshUser } from '../names.js';
 import { findContradictions, formatPath, member, resolvePath, type Contradiction } from './contradictions.js';
+import { tunnelDefaults } from './domain-mail.js';
 import { buildSchema } from './file.js';
 import { readKind, type Flaw, type Path, type ValueOf } from './kinds.js';
 import { passphraseFileName, programUsers, type Settings } from './settings.js';
@@ -99,10 +100,7 @@ export function parseSettings(value: unknown, context: SettingsContext, placeOf 
   const seen = new Set<string>();
   const distinct = problems.filter(({ message }) => !seen.has(message) && seen.add(message));
   const [first, second] = distinct;
-  if (first === undefined && 'value' in result) {
-    const hasTunnel = member(value, 'tunnel') !== undefined;
-    return fillIn(result.value, context, hasTunnel && result.value.inbound?.via !== 'tunnel');
-  }
+  if (first === undefined && 'value' in result) return fillIn(result.value, context);
   if (first !== undefined && second === undefined) throw new RelaycertsError('settings', first.message, first);
   const count = distinct.length > mostProblems ? `over ${String(mostProblems)}` : String(distinct.length);
   throw new RelaycertsError('settings', `${name}: ${count} problems`, { problems: distinct.slice(0, mostProblems) });
@@ -150,7 +148,7 @@ function describeUnknownKey(key: string, path: Path, { file, places }: Schema) {
 }
 
 /** The settings of a file that passed every check. */
-function fillIn(file: FileValue, context: SettingsContext, hasIdleTunnel: boolean): Settings {
+function fillIn(file: FileValue, context: SettingsContext): Settings {
   const { domain, ca, certificates, passphrase, postfix } = file;
   const folder = dirname(context.file);
   const [server, ...servers] = file.smtpdServers.map((host) => ({
@@ -184,7 +182,6 @@ function fillIn(file: FileValue, context: SettingsContext, hasIdleTunnel: boolea
     },
     postfix: { ...postfix, directory: postfix.directory ?? parseAbsolutePath(`/etc/postfix/relaycerts/${domain}`) },
     ...fillInDomainMail(file, context),
-    hasIdleTunnel,
   };
 }
 
@@ -193,7 +190,8 @@ function fillInDomainMail({ domain, inbound, dkim, tunnel, dns, relayPort25 }: F
   const dqsKeyFile = keyFile === undefined ? keyFile : resolvePath(keyFile, dirname(context.file), context.home);
   return {
     inbound: inbound && { ...inbound, domains: inbound.domains ?? [domain] },
-    tunnel,
+    tunnel: tunnel ?? { user: parseSshUser(tunnelDefaults.user), listen: tunnelDefaults.listen },
+    hasIdleTunnel: tunnel !== undefined && inbound?.via !== 'tunnel',
     dkim: dkim && { ...dkim, domains: dkim.domains ?? [domain] },
     dns,
     relayPort25: relayPort25 && { ...relayPort25, dqsKeyFile },

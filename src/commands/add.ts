@@ -56,6 +56,7 @@ function renderNext(settings: Settings, next: string, clients: readonly SmtpClie
       settings,
       clients.map(({ hostname }) => hostname),
       'Once the new relay is installed, run:',
+      true,
     ),
   );
 }

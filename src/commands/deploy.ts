@@ -137,7 +137,10 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   }
   const visits = allVisits(all, only, sys.now());
   if (canary !== undefined && !visits.some(({ hostname }) => hostname === canary)) throw idleCanary(canary, options);
-  if (!(await isAgreed(deployment, visits, planText(all, visits)))) return undefined;
+  const reached = new Set(visits.map(({ hostname }) => hostname));
+  const waiting = open.map(({ hostname }) => hostname).filter((hostname) => !reached.has(hostname));
+  // With no visit there is nothing to ask about, and the result says what waits.
+  if (reached.size > 0 && !(await isAgreed(deployment, visits, planText(all, visits, waiting)))) return undefined;
 
   const state = new Map(all.map((host) => [host.hostname, host]));
   const before = new Map(noted.map((host) => [host.hostname, host]));
@@ -246,14 +249,22 @@ function warnOfContainers(all: readonly DeployedHost[], containers: readonly Hos
   });
 }
 
-/** New clients, unless they are named. @throws contradiction - another host has no certificate */
+/**
+ * New clients, unless they are named; relays as well if only other relays are named, as after a revocation. @throws
+ * contradiction - another host has no certificate
+ */
 async function leaveOutNewClients({ settings, inventory, sys }: Deployment, named: readonly HostName[]): Promise<void> {
   const missing = inventory.hosts.filter(({ certificate, isRevoked }) => certificate === undefined && !isRevoked);
   if (missing.length === 0) return;
   const added = await findNewClients(settings, missing);
-  const needed = missing.filter(({ host: { hostname } }) => !added.has(hostname) || named.includes(hostname));
-  if (needed.length > 0) throw notCertifiedError(needed.map(({ host }) => host.hostname));
-  const { message, hint } = leftOutWarning(added);
+  const relays = new Set<HostName>(settings.smtpdServers.map(({ hostname }) => hostname));
+  const isForRelays = named.length > 0 && named.every((hostname) => relays.has(hostname));
+  const left = missing
+    .map(({ host: { hostname } }) => hostname)
+    .filter((hostname) => !named.includes(hostname) && (added.has(hostname) || (isForRelays && relays.has(hostname))));
+  const needed = missing.map(({ host }) => host.hostname).filter((hostname) => !left.includes(hostname));
+  if (needed.length > 0) throw notCertifiedError(needed);
+  const { message, hint } = leftOutWarning(left);
   sys.warn(message, hint);
 }
 

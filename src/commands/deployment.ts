@@ -55,11 +55,13 @@ export async function isAgreed(deployment: Deployment, visits: readonly Visit[],
     return false;
   }
   if (!options.json && !sys.isQuiet) sys.write(plan);
+  const { hosts, undo, forceRoutes, canary } = options;
+  const words = [...(undo ? ['--undo'] : []), ...(forceRoutes ? ['--force-routes'] : [])];
   const length = new Set(visits.map(({ hostname }) => hostname)).size;
   await agree(options, sys, {
     ask: `Do this on ${length === 1 ? 'this host' : `these ${length} hosts`}?`,
     deed: 'deploy changes hosts',
-    unasked: { run: ['deploy', ...options.hosts, ...(options.undo ? ['--undo'] : []), '--yes'] },
+    unasked: { run: ['deploy', ...hosts, ...words, ...(canary === undefined ? [] : ['--canary', canary]), '--yes'] },
     declined: 'no host was changed',
   });
   return true;

@@ -127,7 +127,8 @@ async function planFor(work: Work, isGiven: boolean): Promise<Plan> {
   });
   for (const message of cured.slice(0, mostSaid)) sys.say(`${message}: it gets a new one for the same key`);
   if (cured.length > mostSaid) sys.say(`${cured.length - mostSaid} more get a new one for the same key`);
-  for (const { message, hint } of driftOf(settings, inventory)) {
+  const issued = plan.steps.flatMap((step) => (step.kind === 'certificate' ? [step.hostname] : []));
+  for (const { message, hint } of driftOf(settings, inventory, new Set(issued))) {
     sys.say(`${message}: ${renderHint(hint, sys.program)}`);
   }
   return plan;

@@ -6,8 +6,8 @@
 import { basename } from 'node:path';
 import { writeAnswer } from '../json-text.js';
 import { isFormer } from '../plan/former-hosts.js';
-import { hostsIn, type Install } from '../plan/install.js';
-import { renderRemoval } from '../render/removal.js';
+import type { Install } from '../plan/install.js';
+import { installWithout, renderRemoval } from '../render/removal.js';
 import { removeHostFrom } from '../settings/host-list.js';
 import { replaceUnchanged } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
@@ -35,10 +35,13 @@ export async function remove(options: RemoveOptions, sys: Sys): Promise<void> {
       const { lines, files, after, isDone } = await planRevocationOf(frame, one);
       const wasMade = lines.length + files.keeps.length > 0;
       const isRevoked = wasMade && !keep && !isDone;
-      const answer = (install: readonly Install[]): string =>
-        writeAnswer('remove', { host: hostname, role, revoked: isRevoked, file: edit?.path ?? null, install });
+      const settings = edit?.settings ?? frame.named;
+      const answer = (news: readonly Install[]): string => {
+        const install = wasMade ? installWithout(settings, one, { install: news, after }) : [];
+        return writeAnswer('remove', { host: hostname, role, revoked: isRevoked, file: edit?.path ?? null, install });
+      };
       const tell = (install: readonly Install[]): string =>
-        wasMade ? renderRemoval(edit?.settings ?? frame.named, one, hostsIn(install), keep) : '';
+        wasMade ? renderRemoval(settings, one, { install, after }, keep) : '';
       if (isRevoked) {
         const done = lines.map(({ serial }) => `revoked ${hostname}, serial ${serial}`);
         await frame.commit({ after, entries: lines, ...files, answer, tell, done });

@@ -11,7 +11,14 @@ import type { Bundles } from '../plan/plan.js';
 import { ledgerAheadWarnings, returnWarnings } from '../plan/restored.js';
 import { indexIssued, type State, type statusRoles } from '../plan/states.js';
 import { needsCare, statusOf, type CertificateStatus } from '../plan/status.js';
-import { bundleWarnings, custodyWarnings, formerWarnings, ledgerWarnings, stillInstalled } from '../plan/warnings.js';
+import {
+  bundleWarnings,
+  custodyWarnings,
+  formerWarnings,
+  idleTunnelWarnings,
+  ledgerWarnings,
+  stillInstalled,
+} from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
 import { expectedContents } from '../render/installed.js';
 import { countsText, cureOfMany, renderStatus } from '../render/status.js';
@@ -95,7 +102,7 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     return;
   }
   const signing = dkimNotes(settings, inventory, { bundles, installed: installed.hosts, at });
-  const said = [...problems, ...warnings, ...(isWhole ? signing.warnings : [])];
+  const said = [...problems, ...warnings, ...(isWhole ? [...signing.warnings, ...idleTunnelWarnings(settings)] : [])];
   const isReport = !options.due && isWhole;
   const backup = options.json || isReport ? await readBackupAge(settings, inventory) : undefined;
   if (options.json) {

@@ -12,6 +12,8 @@ import { inParallel } from '../sys/all-ended.js';
 import { takeBack } from './deliver.js';
 import { isAgreed, type Deployment } from './deployment.js';
 
+const order = ['smtp-client', 'smtpd-server'] as const;
+
 /** Relays that are not named stay while a client could not be undone. */
 export async function undoAll(
   deployment: Deployment,
@@ -20,7 +22,8 @@ export async function undoAll(
   const { settings, inventory, options, sys, note } = deployment;
   const isWanted = (hostname: HostName): boolean => named.length === 0 || named.includes(hostname);
   const all = inventory.hosts.filter(({ host }) => isWanted(host.hostname));
-  const hosts = all.filter(({ host }) => host.container === undefined);
+  const removable = all.filter(({ host }) => host.container === undefined);
+  const hosts = order.flatMap((role) => removable.filter(({ host }) => host.role === role));
   const left = all.filter((found) => !hosts.includes(found)).map(({ host }) => host.hostname);
   if (left.length > 0) sys.warn(`stop them by hand, because they run in containers: ${listSome(left)}`);
   const visits = hosts.map(({ host: { hostname } }) => ({ hostname, files: 'all' }) as const);
@@ -29,7 +32,7 @@ export async function undoAll(
   if (!(await isAgreed(deployment, visits, plan))) return undefined;
   sys.progress.begin('hosts', hosts.length);
   const reports: Report[] = [];
-  for (const role of ['smtp-client', 'smtpd-server'] as const) {
+  for (const role of order) {
     const ofRole = hosts.filter(({ host }) => host.role === role);
     if (role === 'smtpd-server' && named.length === 0 && failureCount(reports) > 0) {
       const names = ofRole.map(({ host: { hostname } }) => hostname);

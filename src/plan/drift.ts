@@ -7,6 +7,7 @@ import type { Hint, Problem } from '../errors.js';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { nameTexts } from '../certificate/name-texts.js';
 import { keyTypeOfSpki } from '../certificate/public-key.js';
+import type { HostName } from '../names.js';
 import type { Settings, Subject } from '../settings/settings.js';
 import { caStageOf, signerOf } from './ca-rekey.js';
 import { describeFinding } from './findings.js';
@@ -16,13 +17,19 @@ import { staleFiles } from './warnings.js';
 /** What differs, and the command that applies it. */
 export type Drift = Problem & { readonly hint: Hint };
 
-/** One entry for each setting that is not applied: what differs, where, and the command that applies it. */
-export function driftOf(settings: Settings, inventory: Inventory): readonly Drift[] {
+/**
+ * One entry for each setting that is not applied: what differs, where, and the command that applies it. `reissued` are
+ * hosts that get another certificate for the same key now.
+ */
+export function driftOf(settings: Settings, inventory: Inventory, reissued: ReadonlySet<HostName>): readonly Drift[] {
   const { keyType, validDays } = settings.certificates;
   const standing = inventory.hosts.filter((found) => !found.isRevoked && !isKnownRight(found, inventory));
   const drifts = leafDrifts(settings, inventory);
-  const differ = (what: string, option: string, isOther: IsOther) => {
-    const others = standing.filter((found) => found.certificate && isOther(found.certificate.info, found));
+  const kept = standing.filter(({ host }) => !reissued.has(host.hostname));
+  const differ = (what: string, option: '--rekey' | '--force', isOther: IsOther) => {
+    const others = (option === '--rekey' ? standing : kept).filter(
+      (found) => found.certificate && isOther(found.certificate.info, found),
+    );
     if (others.length === 0) return [];
     const names = others.slice(0, 5).map(({ host }) => host.hostname);
     const more = others.length > names.length ? `, and ${others.length - names.length} more` : '';

@@ -19,6 +19,7 @@ import { heldBack, isForMake, type Held } from './reissue.js';
 import {
   caWarnings,
   hostWarnings,
+  idleTunnelWarnings,
   missingPassphrase,
   staleFiles,
   strangerWarnings,
@@ -111,6 +112,7 @@ export function planMake(
     ...caWarnings(settings, inventory, at),
     ...strangerWarnings(settings, inventory),
     ...tableWarnings(settings),
+    ...idleTunnelWarnings(settings),
   ];
   const unsealed = [...resealSteps(settings, inventory, custody, { problems, warnings })];
   const keys: Step[] = [];

@@ -4,6 +4,7 @@
 import { join } from 'node:path';
 import { commandText, quotePath, timeText, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
+import { nameFile } from '../settings/schema.js';
 import { hostsOf, type Role, type Settings, type TableType } from '../settings/settings.js';
 import { shellWord, shellWords } from '../shell-word.js';
 import { agoText } from './ago.js';
@@ -135,6 +136,13 @@ export function tableWarnings({ postfix: { tableType }, smtpClients }: Settings)
   const hint =
     'set postfix.tableType to "cdb" (on Debian, the relays need postfix-cdb), run make, and the script of each relay';
   return [{ message, hint }];
+}
+
+/** The settings of the tunnel do nothing. */
+export function idleTunnelWarnings({ file, hasIdleTunnel }: Settings): readonly Problem[] {
+  if (!hasIdleTunnel) return [];
+  const message = `${nameFile(file)}: tunnel: does nothing, because only an inbound with "via": "tunnel" uses it`;
+  return [{ message, hint: 'write "via": "tunnel" into inbound, or remove tunnel' }];
 }
 
 /** The names of the files that a bundle lacks or that have the wrong contents; both maps are by file name. */

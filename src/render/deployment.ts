@@ -46,8 +46,8 @@ const partWords = {
 /** The most visits that are listed one by one. */
 const mostListed = 40;
 
-/** What will be done, one visit per line. */
-export function planText(all: readonly DeployedHost[], visits: readonly Visit[]): string {
+/** What will be done, one visit per line, and the hosts that will wait. */
+export function planText(all: readonly DeployedHost[], visits: readonly Visit[], waiting: readonly HostName[]): string {
   const hosts = new Map(all.map((host) => [host.hostname, host]));
   const lines = visits.slice(0, mostListed).map(({ hostname, files }, index) => {
     const host = hosts.get(hostname);
@@ -56,7 +56,8 @@ export function planText(all: readonly DeployedHost[], visits: readonly Visit[])
     return `  ${index + 1}. ${hostname}: ${files === 'trust' ? 'CA and pins first' : differs}\n`;
   });
   const more = visits.length > mostListed ? `  and ${visits.length - mostListed} more\n` : '';
-  return `to install, in this order:\n${lines.join('')}${more}`;
+  const rest = waiting.length === 0 ? '' : `waiting until others are installed: ${listSome(waiting)}\n`;
+  return `to install, in this order:\n${lines.join('')}${more}${rest}`;
 }
 
 /** The result: counts, then what is left to do. */

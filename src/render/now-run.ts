@@ -47,9 +47,16 @@ export function renderInstallation(
   );
 }
 
-/** Installs these hosts; deploy knows the order. */
-export function installParagraph(settings: Settings, names: readonly HostName[], words = 'Now run:'): Paragraph {
-  const isAll = names.length === hostsOf(settings).length || names.length > mostNamed;
+/**
+ * Installs these hosts; deploy knows the order. With `isAll` it names none, because others may have to come first, and
+ * finds by itself what is not installed, revoked or not made yet.
+ */
+export function installParagraph(
+  settings: Settings,
+  names: readonly HostName[],
+  words = 'Now run:',
+  isAll = names.length === hostsOf(settings).length || names.length > mostNamed,
+): Paragraph {
   const containers = hostsOf(settings).filter((one) => one.container !== undefined && names.includes(one.hostname));
   const others = names.filter((name) => !containers.some(({ hostname }) => hostname === name));
   const command = installCommand(settings.program, isAll ? [] : shortNames(settings, others));

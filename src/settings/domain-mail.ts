@@ -58,6 +58,8 @@ const domains = (what: string) =>
     ),
   );
 
+export const tunnelDefaults = { user: 'relaycerts-tunnel', listen: 2525 } as const;
+
 /** The sections; a label for `inbound.home` is completed with `domain`. */
 export function buildDomainMail(domain: HostName) {
   const homeFormat = { ...textFormats.hostOrLabel, examples: ['mailhost'] };
@@ -82,15 +84,15 @@ export function buildDomainMail(domain: HostName) {
   const tunnel = section('The ssh tunnel of inbound\'s "via": "tunnel"', {
     user: withDefault(
       checked(
-        parsed(parseSshUser, textFormats.sshUser, 'relaycerts-tunnel', 'The account on the relays that it logs in to'),
+        parsed(parseSshUser, textFormats.sshUser, tunnelDefaults.user, 'The account on the relays that it logs in to'),
         // Its limits would lock root out.
         (user) =>
           user === 'root' ? { what: 'must not be root: "root"', hint: 'write the name of a new account' } : undefined,
         { not: { const: 'root' } },
       ),
-      'relaycerts-tunnel',
+      tunnelDefaults.user,
     ),
-    listen: whole(1024, 65535, "Its TCP port on the relays' 127.0.0.1", 2525),
+    listen: whole(1024, 65535, "Its TCP port on the relays' 127.0.0.1", tunnelDefaults.listen),
   });
   const dkim = section('DKIM: the mail of our port is signed, and no other', {
     signAt: choice(['relay', 'home'], 'Who signs'),

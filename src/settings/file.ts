@@ -166,7 +166,7 @@ export function buildSchema(domain: HostName) {
     passphrase: withDefault(passphrase, {}),
     postfix: withDefault(postfix, {}),
     inbound: optional(inbound),
-    tunnel: withDefault(tunnel, {}),
+    tunnel: optional(tunnel),
     dkim: optional(dkim),
     dns: withDefault(dns, {}),
     relayPort25: optional(relayPort25),

@@ -7,6 +7,7 @@ import { closestMatch } from 'leven';
 import { quote, RelaycertsError, type Problem } from '../errors.js';
 import { findHostName, parseAbsolutePath, parseHostName, parseSshHost, parseSshUser } from '../names.js';
 import { findContradictions, formatPath, member, resolvePath, type Contradiction } from './contradictions.js';
+import { tunnelDefaults } from './domain-mail.js';
 import { buildSchema } from './file.js';
 import { readKind, type Flaw, type Path, type ValueOf } from './kinds.js';
 import { passphraseFileName, programUsers, type Settings } from './settings.js';
@@ -189,7 +190,8 @@ function fillInDomainMail({ domain, inbound, dkim, tunnel, dns, relayPort25 }: F
   const dqsKeyFile = keyFile === undefined ? keyFile : resolvePath(keyFile, dirname(context.file), context.home);
   return {
     inbound: inbound && { ...inbound, domains: inbound.domains ?? [domain] },
-    tunnel,
+    tunnel: tunnel ?? { user: parseSshUser(tunnelDefaults.user), listen: tunnelDefaults.listen },
+    hasIdleTunnel: tunnel !== undefined && inbound?.via !== 'tunnel',
     dkim: dkim && { ...dkim, domains: dkim.domains ?? [domain] },
     dns,
     relayPort25: relayPort25 && { ...relayPort25, dqsKeyFile },

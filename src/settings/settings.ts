@@ -171,6 +171,8 @@ export interface Settings {
   /** Undefined: the relays take no mail for the domain. */
   readonly inbound: Inbound | undefined;
   readonly tunnel: Tunnel;
+  /** The file has a `tunnel`, and `inbound.via` does not use it. */
+  readonly hasIdleTunnel: boolean;
   /** Undefined: nothing is signed. */
   readonly dkim: Dkim | undefined;
   readonly dns: Dns;

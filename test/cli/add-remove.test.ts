@@ -58,7 +58,7 @@ describe('add', () => {
       `Now run:
   relaycerts make
 Once the new relay is installed, run:
-  ${installs('mailhost', 'office')}
+  ${installs()}
 `,
     );
   });
@@ -162,7 +162,7 @@ Then, unless laptop.example.org is gone:
     const { stdout } = succeed(await run('remove', 'second'));
     expect(stdout).toBe(
       `Now run:
-  ${installs('mailhost')}
+  ${installs()}
 Then, unless second.example.org is gone:
   relaycerts show second.example.org --format sh --undo | ssh root@second.example.org sh
 `,
@@ -172,6 +172,20 @@ Then, unless second.example.org is gone:
     expect(undo).not.toMatch(/2500|2600/u);
     await noteAsInstalled(project);
     expect((await run('status')).status).toBe(0);
+  });
+
+  it('of a relay: what it prints can be run, with a client that is revoked and a relay without a certificate', async () => {
+    project.settings({ ...two, smtpClients: [{ hostname: 'mailhost' }, { hostname: 'office' }] });
+    await putMade(project);
+    succeed(await run('revoke', 'office'));
+    expect(succeed(await run('add', 'third', '--relay')).stdout).toContain(`run:\n  ${installs()}\n`);
+    const { stdout } = succeed(await run('remove', 'second', '--json'));
+    expect(JSON.parse(stdout)).toMatchObject({ install: [{ host: 'mailhost.example.org', why: ['configuration'] }] });
+    expect(succeed(await run('remove', 'relayhost')).stdout).toContain(
+      `Now run:\n  relaycerts make\n  ${installs()}\n`,
+    );
+    succeed(await run('make'));
+    expect(succeed(await run('deploy', '--dry-run')).stdout).toContain('third.example.org');
   });
 
   it('with --keep revokes nothing, and the same key is used again', async () => {

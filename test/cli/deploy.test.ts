@@ -53,6 +53,35 @@ describe('deploy', () => {
     expect(lost.stderr).toContain('no certificate yet for mailhost.example.org\n');
   });
 
+  it('of relays by name is not held up by a relay that was never made', async () => {
+    succeed(await project.run(['add', 'second', '--relay']));
+    const { stdout, stderr } = succeed(await project.run(['deploy', 'relayhost', '--dry-run']));
+    expect(stdout).toContain('1. relayhost.example.org');
+    expect(stderr).toContain('left out, because there is no certificate yet: second.example.org\n');
+    for (const words of [[], ['second'], ['relayhost', 'mailhost']]) {
+      const { status, stderr: error } = await project.run(['deploy', ...words, '--dry-run']);
+      expect([status, error]).toEqual([1, expect.stringContaining('no certificate yet for second.example.org\n')]);
+    }
+  });
+
+  it('names what waits for a host that is not named, and asks nothing if that is all', async () => {
+    for (const option of ['--dry-run', '--yes']) {
+      const { status, stdout, stderr } = await project.run(['deploy', 'mailhost', option]);
+      expect([status, stdout]).toEqual([1, 'deploy: 1 waiting for others\nnot done: mailhost.example.org\n']);
+      expect(stderr).toMatch(/warning: other hosts have to be installed first\n.*hint: relaycerts deploy\n$/u);
+    }
+    succeed(await project.run(['add', 'second', '--relay']));
+    succeed(await project.run(['make']));
+    expect(succeed(await project.run(['deploy', 'relayhost', 'mailhost', '--dry-run'])).stdout).toBe(
+      'to install, in this order:\n  1. relayhost.example.org: everything\nwaiting until others are installed: mailhost.example.org\n',
+    );
+  });
+
+  it('--undo names the hosts in the order in which it visits them', async () => {
+    const { stdout } = succeed(await project.run(['deploy', '--undo', '--dry-run']));
+    expect(stdout).toBe('to undo: mailhost.example.org, relayhost.example.org\n');
+  });
+
   it('with a canary that has nothing to install, begins nowhere', async () => {
     const { status, stdout, stderr } = await project.run(['deploy', 'mailhost', '--canary', 'relayhost', '--yes']);
     expect([status, stdout]).toEqual([2, '']);
@@ -60,6 +89,14 @@ describe('deploy', () => {
       /error: the canary relayhost\.example\.org has nothing to install\n.*hint: relaycerts deploy mailhost\n$/u,
     );
     expect((await project.run(['deploy', '--undo', '--canary', 'relayhost'])).status).toBe(2);
+  });
+
+  it.each([
+    ['deploy mailhost relayhost', '--canary relayhost --force-routes', '--force-routes --canary relayhost'],
+    ['deploy', '--undo', '--undo'],
+  ])('%s %s: without a terminal it names the same command that does not ask', async (command, options, same) => {
+    const { status, stderr } = await project.run([...command.split(' '), ...options.split(' ')]);
+    expect([status, stderr.split('\n').at(-2)]).toEqual([2, `relaycerts: hint: relaycerts ${command} ${same} --yes`]);
   });
 
   it('answered with no, changes nothing and says so', async () => {

@@ -141,6 +141,17 @@ describe("the CA's name and its permitted domains", () => {
   });
 });
 
+it('says nothing of a certificate that the same make replaces, except that its key stays', async () => {
+  const smtpClients = [{ hostname: 'mailhost', altNames: ['mail'] }];
+  project.settings(smallSettings({ smtpClients, certificates: { validDays: 90, keyType: 'ecdsa-p384' } }));
+  const { stderr } = await succeed('make');
+  expect(stderr.split('\n').filter((line) => line.includes(': relaycerts renew'))).toEqual([
+    `relaycerts: certificates.keyType (ecdsa-p384) is not what 2 certificates have: relaycerts renew --rekey ${relay} ${home}`,
+    `relaycerts: certificates.validDays (90) is not what a certificate has: relaycerts renew --force ${relay}`,
+  ]);
+  expect(textOf(`certs/smtp-client/${home}.crt.pem`)).toContain('DNS:mail.example.org');
+});
+
 it('ignores leaves that the end of the CA cut short', async () => {
   await succeed('clean', '--yes');
   project.settings(smallSettings({ ca: { validDays: 300 } }));

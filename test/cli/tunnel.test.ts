@@ -49,8 +49,22 @@ it('nothing of it is there without the settings, and it goes with them', async (
     install: readonly { readonly host: string; readonly why: readonly string[] }[];
   };
   expect(install).toContainEqual({ host: 'relayhost.example.org', why: ['table'] });
-  expect((await project.run(['clean', '--dry-run'])).stderr).not.toContain('tunnel_keys');
   project.settings(smallSettings({ ...clients, inbound: { home: 'mailhost' } }));
   await project.run(['make']);
   expect((await project.run(['show', '--format', 'json', '*'])).stdout).toBe(shown);
+});
+
+it('make and status warn of a tunnel that nothing uses', async () => {
+  const warning = 'warning: settings.json: tunnel: does nothing, because only an inbound with "via": "tunnel" uses it';
+  const idle = [{ tunnel: {} }, { inbound: { home: 'mailhost' }, tunnel: { listen: 2526 } }];
+  for (const settings of idle) {
+    project.settings(smallSettings(settings));
+    for (const command of ['make', 'status']) expect((await project.run([command])).stderr).toContain(warning);
+    expect((await project.run(['status', 'mailhost'])).stderr).toBe('');
+  }
+  for (const settings of [tunnelled, { ...tunnelled, tunnel: { listen: 2526 } }, { inbound: { home: 'mailhost' } }]) {
+    project.settings(smallSettings(settings));
+    for (const command of ['make', 'status'])
+      expect((await project.run([command])).stderr).not.toContain('does nothing');
+  }
 });

@@ -71,6 +71,7 @@ describe('good settings', () => {
       },
       inbound: undefined,
       tunnel: { user: 'relaycerts-tunnel', listen: 2525 },
+      hasIdleTunnel: false,
       dkim: undefined,
       dns: { spf: 'mx', dmarc: { policy: 'none', reportTo: undefined }, resolver: undefined },
       relayPort25: undefined,

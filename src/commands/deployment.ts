@@ -47,7 +47,7 @@ export function tell({ options, sys }: Deployment, reports: readonly Report[], w
   else if (!sys.isQuiet) sys.write(words);
 }
 
-/** Shows what will be done on which hosts, and asks; false if nothing is to be done now. */
+/** Shows what will be done on which hosts, and asks if there are any; false if nothing is to be done now. */
 export async function isAgreed(deployment: Deployment, visits: readonly Visit[], plan: string): Promise<boolean> {
   const { options, sys } = deployment;
   if (options.dryRun) {
@@ -55,6 +55,7 @@ export async function isAgreed(deployment: Deployment, visits: readonly Visit[],
     return false;
   }
   if (!options.json && !sys.isQuiet) sys.write(plan);
+  if (visits.length === 0) return true;
   const length = new Set(visits.map(({ hostname }) => hostname)).size;
   await agree(options, sys, {
     ask: `Do this on ${length === 1 ? 'this host' : `these ${length} hosts`}?`,

@@ -48,6 +48,7 @@ const mostListed = 40;
 
 /** What will be done, one visit per line. */
 export function planText(all: readonly DeployedHost[], visits: readonly Visit[]): string {
+  if (visits.length === 0) return 'nothing can be installed yet: other hosts have to be installed first\n';
   const hosts = new Map(all.map((host) => [host.hostname, host]));
   const lines = visits.slice(0, mostListed).map(({ hostname, files }, index) => {
     const host = hosts.get(hostname);

@@ -53,6 +53,19 @@ describe('deploy', () => {
     expect(lost.stderr).toContain('no certificate yet for mailhost.example.org\n');
   });
 
+  it('does not ask about a host that has to wait for another', async () => {
+    const planned = succeed(await project.run(['deploy', '--dry-run', 'mailhost']));
+    expect(planned.stdout).toBe('nothing can be installed yet: other hosts have to be installed first\n');
+    const { status, stdout, stderr } = await project.run(['deploy', 'mailhost']);
+    expect([status, stdout]).toEqual([
+      1,
+      `${planned.stdout}deploy: 1 waiting for others\nnot done: mailhost.example.org\n`,
+    ]);
+    expect(stderr).toBe(
+      'relaycerts: warning: other hosts have to be installed first\nrelaycerts: hint: relaycerts deploy\n',
+    );
+  });
+
   it('with a canary that has nothing to install, begins nowhere', async () => {
     const { status, stdout, stderr } = await project.run(['deploy', 'mailhost', '--canary', 'relayhost', '--yes']);
     expect([status, stdout]).toEqual([2, '']);

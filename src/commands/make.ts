@@ -200,6 +200,10 @@ function nothingToMake({ held }: Plan, opening: Opening | undefined): string {
 function renderPlan(plan: Plan, opening: Opening | undefined, sys: Sys): string {
   const { steps } = plan;
   if (steps.length === 0) return `${nothingToMake(plan, opening)}\n`;
-  const lines = steps.map((step) => `  ${describeStep(step)}: ${shownPath(step.path, sys)}`);
-  return ['would make, in this order:', ...lines, ''].join('\n');
+  const lines = steps.slice(0, mostListed).map((step) => `  ${describeStep(step)}: ${shownPath(step.path, sys)}`);
+  const more = steps.length > mostListed ? [`  and ${steps.length - mostListed} more`] : [];
+  return ['would make, in this order:', ...lines, ...more, ''].join('\n');
 }
+
+/** The most steps that are listed one by one. */
+const mostListed = 40;

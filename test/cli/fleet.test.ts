@@ -146,8 +146,13 @@ describe('of a fleet', () => {
     expect([blocked.status, blocked.stderr.split('\n').length < 30]).toEqual([1, true]);
     expect(blocked.stderr).toContain('warning: 20 more like this\n');
     project.write('c.csv', `hostname,altNames\n${names.map((name) => `${name},m-${name}`).join('\n')}\n`);
-    const { stderr } = await project.run(['make', '--dry-run']);
+    const { stdout, stderr } = await project.run(['make', '--dry-run']);
     expect(stderr.split('\n').length).toBeLessThan(30);
+    expect(stdout.split('\n').length).toBeLessThan(50);
+    expect(stdout).toMatch(/\n {2}and \d{3,} more\n$/u);
+    expect(succeed(await project.run(['retire', ...names.slice(30)])).stderr).toMatch(
+      /nothing to retire: no old pin of .* and 565 more is listed\n$/u,
+    );
     expect(stderr).toContain(' more get a new one for the same key\n');
     for (const name of names) project.write(`certs/smtp-client/${name}.example.org.crt.pem`, '');
     const broken = await project.run(['make']);

@@ -2,7 +2,7 @@
 // reads the ledger only for a host that is no longer in the settings, or that has no certificate.
 
 import { RelaycertsError } from '../errors.js';
-import { writeAnswer } from '../json-text.js';
+import { answerParts } from '../json-text.js';
 import type { CertifiedHost } from '../plan/inventory.js';
 import { renderHostList } from '../render/host-list.js';
 import { jsonOf, renderSh, renderText, showHost, type Shown } from '../render/host.js';
@@ -115,10 +115,10 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     return;
   }
   if (format === 'json') {
-    sys.write(writeAnswer('show', { hosts: wanted.map((one) => jsonOf(toShown(one))) }));
+    for (const part of answerParts('show', 'hosts', wanted, (one) => jsonOf(toShown(one)))) sys.write(part);
     return;
   }
-  // Host by host, because a fleet's instructions in one piece could exceed the length of a string.
+  // Host by host, as above.
   for (const one of wanted) sys.write(format === 'sh' ? renderSh(toShown(one)) : renderText(toShown(one)));
 }
 

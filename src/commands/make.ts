@@ -115,7 +115,7 @@ async function planFor(work: Work, isGiven: boolean): Promise<Plan> {
   const { settings, inventory, at, sys } = work;
   const recipients = await compareWithSettings(work);
   const plan = planMake(settings, inventory, bundlesOf(settings, inventory), at, { recipients, isGiven });
-  warnSome([...plan.warnings, ...returnWarnings(inventory)], sys);
+  warnSome([...returnWarnings(inventory), ...plan.warnings], sys);
   if (plan.problems.length > 0) throw contradiction(plan.problems);
   warnSome(plan.held, sys, ['make', '--dry-run', '--json']);
   const held = new Set(plan.held.map(({ hostname }) => hostname));

@@ -114,11 +114,26 @@ describe('of a fleet', () => {
   it('a fault of all bundles is not repeated for each', async () => {
     const project = copyOf(made);
     for (const name of names) writeFileSync(project.path(`hosts/${name}.example.org/${name}.example.org.crt.pem`), '');
+    writeFileSync(project.path('certs/ca/issued.jsonl'), 'not a line\n', { flag: 'a' });
     const { status, stderr } = await project.run(['status']);
     expect([status, stderr.split('\n').length < 50]).toEqual([3, true]);
+    expect(stderr).toContain('issued.jsonl" has damaged lines, which are skipped: 1\n');
     expect(stderr).toContain('more like this\nrelaycerts: hint: for all of them: relaycerts status --json\n');
     const { stdout } = await project.run(['status', '--json']);
-    expect(answerOf<{ readonly warnings: readonly unknown[] }>(stdout).warnings).toHaveLength(count);
+    expect(answerOf<{ readonly warnings: readonly unknown[] }>(stdout).warnings).toHaveLength(count + 1);
+    project.remove();
+  });
+
+  it('what is due does not hide that a revoked client comes back', async () => {
+    const project = copyOf(made);
+    const paths = ['key', 'crt'].map((part) => project.path(`certs/smtp-client/c5.example.org.${part}.pem`));
+    const saved = paths.map((path) => readFileSync(path));
+    succeed(await project.run(['revoke', 'c5']));
+    rmSync(project.path('certs/revoked'), { recursive: true });
+    for (const [at, path] of paths.entries()) writeFileSync(path, saved[at] ?? '', { mode: 0o600 });
+    const { stderr } = await project.run(['make', '--dry-run'], { now: new Date(Date.now() + 380 * 86_400_000) });
+    expect(stderr).toContain('warning: c5.example.org comes back: ');
+    expect(stderr).toContain(' more like this\n');
     project.remove();
   });
 

@@ -131,8 +131,10 @@ describe('of a fleet', () => {
     succeed(await project.run(['revoke', 'c5']));
     rmSync(project.path('certs/revoked'), { recursive: true });
     for (const [at, path] of paths.entries()) writeFileSync(path, saved[at] ?? '', { mode: 0o600 });
-    const { stderr } = await project.run(['make', '--dry-run'], { now: new Date(Date.now() + 380 * 86_400_000) });
+    const now = new Date(Date.now() + 380 * 86_400_000);
+    const { stderr } = await project.run(['make', '--dry-run'], { now });
     expect(stderr).toContain('warning: c5.example.org comes back: ');
+    expect((await project.run(['check', '--offline'], { now })).stdout).toContain('c5.example.org comes back: ');
     expect(stderr).toContain(' more like this\n');
     project.remove();
   });

@@ -14,6 +14,23 @@ export function writeAnswer(command: string, fields: object): string {
   return `${writeJson({ version: 1, command, ...fields }, 2)}\n`;
 }
 
+/** The same with one list, in pieces, because that of a fleet could exceed the length of a string. */
+export function* answerParts<Item>(
+  command: string,
+  list: string,
+  items: readonly Item[],
+  toValue: (item: Item) => unknown,
+): Generator<string, undefined> {
+  const [head = '', tail = ''] = writeAnswer(command, { [list]: [''] }).split('""');
+  let before = head;
+  for (const item of items) {
+    yield `${before}${writeJson(toValue(item), 2).replaceAll('\n', '\n    ')}`;
+    before = ',\n    ';
+  }
+  yield items.length > 0 ? tail : writeAnswer(command, { [list]: [] });
+  return undefined;
+}
+
 /** A character as JSON escapes it, by its UTF-16 units. */
 export function unicodeEscape(character: string): string {
   const units = Array.from({ length: character.length }, (_, index) => character.charCodeAt(index));

@@ -28,12 +28,13 @@ export function judgeOffline({ rows, problems, warnings }: Judged): readonly Rep
   const count = rows.filter(({ role, state }) => role !== 'passphrase' && state !== 'revoked').length;
   const what = `${count} certificates${hasPassphrase ? ' and the passphrase' : ''}`;
   return [
-    { host: '', fine: `${what} are as they should be`, findings: states },
     {
       host: '',
       fine: 'the files fit together: keys, chains, names, purposes, pins, tables, bundles, modes',
       findings: others,
     },
+    // Of a fleet's findings only the first are printed, so those of each host come last.
+    { host: '', fine: `${what} are as they should be`, findings: states },
   ];
 }
 

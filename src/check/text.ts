@@ -11,8 +11,9 @@ const styles: Readonly<Record<Severity, Style>> = { error: 'red', warning: 'yell
 
 /** With more hosts than this, what is right is only counted. */
 const mostFine = 60;
-/** With more findings than this, the others are only counted. */
+/** With more findings than this, the others are only counted: what is known to be wrong is shown first. */
 const mostFindings = 40;
+const bySeverity: readonly Severity[] = ['error', 'warning', 'unknown'];
 
 export interface Counts extends Readonly<Record<Severity, number>> {
   readonly ok: number;
@@ -33,26 +34,26 @@ export function renderCheck(
   paint: Sys['paint'],
 ): string {
   const counts = countsOf(reports);
+  const findings = reports.flatMap((report) => report.findings);
+  const shown = new Set(
+    bySeverity.flatMap((severity) => findings.filter((one) => one.severity === severity)).slice(0, mostFindings),
+  );
   const groups = groupsOf(
     settings,
-    reports.flatMap(({ findings }) => findings),
+    findings.filter((one) => shown.has(one)),
     names,
   );
-  let shown = 0;
-  const lines = reports.flatMap(({ host, fine, findings }) => {
-    const name = host === '' ? 'here' : host;
-    if (findings.length === 0)
-      return counts.ok > mostFine ? [] : [`${paint('green', 'ok'.padEnd(8))} ${name}: ${shorten(fine)}`];
-    return findings.flatMap((finding) => {
-      // Below the first of those with the same cure are the others.
+  const lines = reports.flatMap((report) => {
+    const name = report.host === '' ? 'here' : report.host;
+    if (report.findings.length === 0)
+      return counts.ok > mostFine ? [] : [`${paint('green', 'ok'.padEnd(8))} ${name}: ${shorten(report.fine)}`];
+    // Below the first of those with the same cure are the others.
+    return report.findings.flatMap((finding) => {
       const group = groups.get(finding);
-      if (group === undefined || shown >= mostFindings) return [];
-      const members = group.members.slice(0, mostFindings - shown);
-      shown += members.length;
-      return groupLines({ ...group, members }, paint);
+      return group === undefined ? [] : groupLines(group, paint);
     });
   });
-  const more = counts.error + counts.warning + counts.unknown - shown;
+  const more = findings.length - shown.size;
   if (more > 0) lines.push(`${more} more findings; all of them: run it again with --json`);
   return `${[...lines, sumUp(counts)].join('\n')}\n`;
 }

@@ -115,12 +115,13 @@ async function checkHere(work: Work, ledger: Awaited<ReturnType<typeof readLedge
     warnings: [
       // If the passphrase cannot be opened, that is a row of its own.
       ...(opening?.kind === 'opened' ? custodyWarnings(opening, `in ${quotePath(settings.passphrase.file)}`) : []),
-      ...bundleWarnings(inventory, bundlesOf(settings, inventory)),
-      ...formerWarnings(settings.program, formerHosts(settings, issued, inventory.strangers)),
       ...returnWarnings(inventory),
       ...ledgerAheadWarnings(inventory, issued),
       ...ledgerWarnings(ledger.damaged, layout.ledger.path),
       ...readInstalled(layout).problems,
+      // One for each host may be too many to print, so these come last.
+      ...bundleWarnings(inventory, bundlesOf(settings, inventory)),
+      ...formerWarnings(settings.program, formerHosts(settings, issued, inventory.strangers)),
     ],
   });
 }

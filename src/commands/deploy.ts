@@ -35,6 +35,7 @@ import {
   findHost,
   findHosts,
   findNewClients,
+  findStandingHosts,
   foundOf,
   leftOutWarning,
   notCertifiedError,
@@ -56,7 +57,9 @@ export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
     const { note, end } = visitNotes((seen) => noteUnderLock(settings, sys, lock, seen));
     const canary = options.canary === undefined ? undefined : findHost(settings, options.canary).hostname;
     const deployment = { options, settings, written, inventory, bundles, canary, sys, note };
-    const hosts = findHosts(settings, options.hosts);
+    const hosts = options.undo
+      ? findHosts(settings, options.hosts)
+      : findStandingHosts(settings, options.hosts, inventory.hosts);
     const revoked = hosts.find((one) => foundOf(inventory, one).isRevoked);
     if (revoked !== undefined && !options.undo) throw revokedError(revoked, inventory.revoked);
     const wanted = hosts.filter(({ container }) => container === undefined).map(({ hostname }) => hostname);

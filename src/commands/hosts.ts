@@ -47,6 +47,24 @@ export function findHosts(
   return [...new Set(words.flatMap(find))];
 }
 
+/**
+ * The same for a command that can do nothing with a revoked host: a pattern leaves those out, unless it means no other.
+ * @throws usage
+ */
+export function findStandingHosts(
+  settings: Settings,
+  words: readonly string[],
+  hosts: readonly Pick<HostInventory, 'host' | 'isRevoked'>[],
+): readonly HostSettings[] {
+  const revoked = new Set(hosts.flatMap(({ host, isRevoked }) => (isRevoked ? [host.hostname] : [])));
+  const find = (word: string): readonly HostSettings[] => {
+    const found = findHosts(settings, [word]);
+    const standing = isPattern(word) ? found.filter(({ hostname }) => !revoked.has(hostname)) : [];
+    return standing.length > 0 ? standing : found;
+  };
+  return [...new Set(words.flatMap(find))];
+}
+
 /** Those of the hosts that one of the words means. */
 export function matching<One extends Named>(
   settings: Settings,

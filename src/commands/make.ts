@@ -116,7 +116,7 @@ async function planFor(work: Work, isGiven: boolean): Promise<Plan> {
   const { settings, inventory, at, sys } = work;
   const recipients = await compareWithSettings(work);
   const plan = planMake(settings, inventory, bundlesOf(settings, inventory), at, { recipients, isGiven });
-  warnSome([...plan.warnings, ...returnWarnings(inventory)], sys);
+  warnSome([...returnWarnings(inventory), ...plan.warnings], sys);
   if (plan.problems.length > 0) throw contradiction(plan.problems);
   warnSome(plan.held, sys, ['make', '--dry-run', '--json']);
   const held = new Set(plan.held.map(({ hostname }) => hostname));
@@ -202,6 +202,10 @@ function nothingToMake({ held }: Plan, opening: Opening | undefined): string {
 function renderPlan(plan: Plan, opening: Opening | undefined, sys: Sys): string {
   const { steps } = plan;
   if (steps.length === 0) return `${nothingToMake(plan, opening)}\n`;
-  const lines = steps.map((step) => `  ${describeStep(step)}: ${shownPath(step.path, sys)}`);
-  return ['would make, in this order:', ...lines, ''].join('\n');
+  const lines = steps.slice(0, mostListed).map((step) => `  ${describeStep(step)}: ${shownPath(step.path, sys)}`);
+  const more = steps.length > mostListed ? [`  and ${steps.length - mostListed} more`] : [];
+  return ['would make, in this order:', ...lines, ...more, ''].join('\n');
 }
+
+/** The most steps that are listed one by one. */
+const mostListed = 40;

@@ -22,7 +22,7 @@ import { warnSome } from '../sys/warn-some.js';
 import { openIssuer } from './ca-key.js';
 import { certifyInBatches, sayIfSlow } from './certify.js';
 import { takeDkimStage } from './dkim-stage.js';
-import { certifiedCa, certifiedHost, findHosts } from './hosts.js';
+import { certifiedCa, certifiedHost, findStandingHosts } from './hosts.js';
 import { changing, type CaOptions, type Work } from './run.js';
 
 export interface RenewOptions extends CaOptions {
@@ -48,7 +48,7 @@ export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
       });
     }
     certifiedCa(inventory);
-    const named = findHosts(settings, options.hosts);
+    const named = findStandingHosts(settings, options.hosts, inventory.hosts);
     const chosen =
       named.length === 0 ? allCertified(inventory, sys) : named.map((one) => certifiedHost(inventory, one));
     const { steps: due, blocked } = options.rekey ? planRekeys(work, chosen) : planDue(work, chosen, options);

@@ -1,6 +1,7 @@
 // `relaycerts retire`: ends a rekey. The old key's pin leaves the table; the certificate is kept in certs/retired/,
 // because nobody can make it again. No key is needed.
 
+import { listSome } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { hostsIn } from '../plan/install.js';
 import { retiredWords } from '../plan/retirement.js';
@@ -9,7 +10,7 @@ import { layoutOf } from '../store/layout.js';
 import { hostEntry } from '../store/ledger.js';
 import { putAway } from '../store/state-change.js';
 import type { Sys } from '../sys/sys.js';
-import { certifiedHost, findHosts, withoutPrevious } from './hosts.js';
+import { certifiedHost, findStandingHosts, withoutPrevious } from './hosts.js';
 import { changing, type GlobalOptions } from './run.js';
 
 export interface RetireOptions extends GlobalOptions {
@@ -20,7 +21,7 @@ export interface RetireOptions extends GlobalOptions {
 /** @throws settings, usage, contradiction, lock, files */
 export async function retire(options: RetireOptions, sys: Sys): Promise<void> {
   await changing(options, sys, async ({ settings, inventory, at, commit }) => {
-    const named = findHosts(settings, options.hosts);
+    const named = findStandingHosts(settings, options.hosts, inventory.hosts);
     const chosen = named.length === 0 ? inventory.hosts : named.map((one) => certifiedHost(inventory, one));
     const pending = chosen.flatMap(({ host, previous, isRevoked }) =>
       previous === undefined || isRevoked ? [] : [{ host, info: previous.info }],
@@ -37,9 +38,8 @@ export async function retire(options: RetireOptions, sys: Sys): Promise<void> {
       tell: (install) => renderNowRun(installParagraph(settings, hostsIn(install))),
       done: retiredWords(rows),
     });
-    const none = named.filter(({ hostname }) => !names.has(hostname)).map(({ hostname }) => ` of ${hostname}`);
-    for (const of of named.length === 0 && names.size === 0 ? [''] : none) {
-      sys.say(`nothing to retire: no old pin${of} is listed`);
-    }
+    const none = named.flatMap(({ hostname }) => (names.has(hostname) ? [] : [hostname]));
+    if (none.length > 0) sys.say(`nothing to retire: no old pin of ${listSome(none)} is listed`);
+    else if (names.size === 0) sys.say('nothing to retire: no old pin is listed');
   });
 }

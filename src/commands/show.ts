@@ -2,7 +2,7 @@
 // reads the ledger only for a host that is no longer in the settings, or that has no certificate.
 
 import { RelaycertsError } from '../errors.js';
-import { writeAnswer } from '../json-text.js';
+import { answerParts } from '../json-text.js';
 import type { CertifiedHost } from '../plan/inventory.js';
 import { renderHostList } from '../render/host-list.js';
 import { jsonOf, renderSh, renderText, showHost, type Shown } from '../render/host.js';
@@ -13,7 +13,14 @@ import type { Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
 import { readCertifiedHosts } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
-import { findHosts, findNewClients, leftOutWarning, notCertifiedError, revokedError } from './hosts.js';
+import {
+  findHosts,
+  findNewClients,
+  findStandingHosts,
+  leftOutWarning,
+  notCertifiedError,
+  revokedError,
+} from './hosts.js';
 import { reading, type GlobalOptions } from './run.js';
 
 export interface ShowOptions extends GlobalOptions {
@@ -48,7 +55,12 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     found: { settings, hosts, revoked, authority },
     at,
   } = await reading(options, sys, read, format === 'sh');
-  const named = new Set(findHosts(settings, options.hosts).map(({ hostname }) => hostname));
+  // Undoing, and making a new key, need no certificate.
+  const needsCertificate = !undo && section !== 'request';
+  const chosen = needsCertificate
+    ? findStandingHosts(settings, options.hosts, hosts)
+    : findHosts(settings, options.hosts);
+  const named = new Set(chosen.map(({ hostname }) => hostname));
   let wanted = hosts.filter(({ host, isRevoked }) => (named.size === 0 ? !isRevoked : named.has(host.hostname)));
   if (format === 'sh' && wanted.length > 1) {
     throw new RelaycertsError('usage', 'a script is for one host', {
@@ -65,8 +77,7 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     );
     return;
   }
-  // Undoing, and making a new key, need no certificate.
-  if (!undo && section !== 'request') {
+  if (needsCertificate) {
     const gone = wanted.find(({ isRevoked }) => isRevoked);
     if (gone !== undefined) throw revokedError(gone.host, revoked);
     // Pins are in every text, but only in the script that verifies.
@@ -104,10 +115,10 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     return;
   }
   if (format === 'json') {
-    sys.write(writeAnswer('show', { hosts: wanted.map((one) => jsonOf(toShown(one))) }));
+    for (const part of answerParts('show', 'hosts', wanted, (one) => jsonOf(toShown(one)))) sys.write(part);
     return;
   }
-  // Host by host, because a fleet's instructions in one piece could exceed the length of a string.
+  // Host by host, as above.
   for (const one of wanted) sys.write(format === 'sh' ? renderSh(toShown(one)) : renderText(toShown(one)));
 }
 

@@ -86,12 +86,13 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
   const about = { ...inventory, hosts: chosen.hosts };
   const warnings = [
     ...custodyWarnings(opening, given === undefined ? `in ${quotePath(settings.passphrase.file)}` : 'that was given'),
-    ...bundleWarnings(about, bundles),
     ...returnWarnings(inventory),
     ...ledgerAheadWarnings(about, issued),
-    ...formerWarnings(settings.program, chosen.former),
     ...ledgerWarnings(ledger.damaged, layoutOf(settings).ledger.path),
     ...installed.problems,
+    // One for each host may be too many to print, so these come last.
+    ...bundleWarnings(about, bundles),
+    ...formerWarnings(settings.program, chosen.former),
   ];
   await noteRead(settings, inventory, at, sys);
   if (options.format === 'nagios') {

@@ -108,12 +108,13 @@ export function planMake(
   // A file that could not be read would be taken for a missing one.
   if (inventory.problems.length > 0) return { steps: [], problems: inventory.problems, held: [], warnings: [] };
   const problems = [...contradictionsOf(settings, inventory, at)];
+  // Those of each host come last, because a fleet's are cut off (sys/warn-some.ts).
   const warnings = [
     ...caWarnings(settings, inventory, at),
-    ...strangerWarnings(settings, inventory),
     ...tableWarnings(settings),
     ...idleTunnelWarnings(settings),
   ];
+  const ofHosts = [...strangerWarnings(settings, inventory)];
   const unsealed = [...resealSteps(settings, inventory, custody, { problems, warnings })];
   const keys: Step[] = [];
   const certificates: Step[] = [];
@@ -130,7 +131,7 @@ export function planMake(
   for (const found of inventory.hosts) {
     const { role, hostname } = found.host;
     if (found.isRevoked) continue;
-    warnings.push(...hostWarnings(found, settings, at));
+    ofHosts.push(...hostWarnings(found, settings, at));
     if (isKnownRight(found, inventory) || !isForMake(found, inventory)) continue;
     const hold = heldBack(settings, inventory, found);
     if (hold !== undefined) {
@@ -152,7 +153,7 @@ export function planMake(
   );
   const made = bundleSteps(settings, inventory, bundles, { certificates, signing });
   const steps = [...unsealed, ...keys, ...signing, ...certificates, ...made];
-  return { steps, problems, held, warnings };
+  return { steps, problems, held, warnings: [...warnings, ...ofHosts] };
 }
 
 /** Only a file that opens this project's CA is encrypted again: any other may belong to another project. */

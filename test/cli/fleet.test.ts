@@ -117,11 +117,28 @@ describe('of a fleet', () => {
   it('a fault of all bundles is not repeated for each', async () => {
     const project = copyOf(made);
     for (const name of names) writeFileSync(project.path(`hosts/${name}.example.org/${name}.example.org.crt.pem`), '');
+    writeFileSync(project.path('certs/ca/issued.jsonl'), 'not a line\n', { flag: 'a' });
     const { status, stderr } = await project.run(['status']);
     expect([status, stderr.split('\n').length < 50]).toEqual([3, true]);
+    expect(stderr).toContain('issued.jsonl" has damaged lines, which are skipped: 1\n');
     expect(stderr).toContain('more like this\nrelaycerts: hint: for all of them: relaycerts status --json\n');
     const { stdout } = await project.run(['status', '--json']);
-    expect(answerOf<{ readonly warnings: readonly unknown[] }>(stdout).warnings).toHaveLength(count);
+    expect(answerOf<{ readonly warnings: readonly unknown[] }>(stdout).warnings).toHaveLength(count + 1);
+    project.remove();
+  });
+
+  it('what is due does not hide that a revoked client comes back', async () => {
+    const project = copyOf(made);
+    const paths = ['key', 'crt'].map((part) => project.path(`certs/smtp-client/c5.example.org.${part}.pem`));
+    const saved = paths.map((path) => readFileSync(path));
+    succeed(await project.run(['revoke', 'c5']));
+    rmSync(project.path('certs/revoked'), { recursive: true });
+    for (const [at, path] of paths.entries()) writeFileSync(path, saved[at] ?? '', { mode: 0o600 });
+    const now = new Date(Date.now() + 380 * 86_400_000);
+    const { stderr } = await project.run(['make', '--dry-run'], { now });
+    expect(stderr).toContain('warning: c5.example.org comes back: ');
+    expect((await project.run(['check', '--offline'], { now })).stdout).toContain('c5.example.org comes back: ');
+    expect(stderr).toContain(' more like this\n');
     project.remove();
   });
 
@@ -149,8 +166,13 @@ describe('of a fleet', () => {
     expect([blocked.status, blocked.stderr.split('\n').length < 30]).toEqual([1, true]);
     expect(blocked.stderr).toContain('warning: 20 more like this\n');
     project.write('c.csv', `hostname,altNames\n${names.map((name) => `${name},m-${name}`).join('\n')}\n`);
-    const { stderr } = await project.run(['make', '--dry-run']);
+    const { stdout, stderr } = await project.run(['make', '--dry-run']);
     expect(stderr.split('\n').length).toBeLessThan(30);
+    expect(stdout.split('\n').length).toBeLessThan(50);
+    expect(stdout).toMatch(/\n {2}and \d{3,} more\n$/u);
+    expect(succeed(await project.run(['retire', ...names.slice(30)])).stderr).toMatch(
+      /nothing to retire: no old pin of .* and 565 more is listed\n$/u,
+    );
     expect(stderr).toContain(' more get a new one for the same key\n');
     for (const name of names) project.write(`certs/smtp-client/${name}.example.org.crt.pem`, '');
     const broken = await project.run(['make']);

@@ -51,6 +51,20 @@ async function withCopy(work: () => void | Promise<void>): Promise<void> {
   }
 }
 
+it('and holds up no other host that a pattern means', async () => {
+  await succeed('revoke', 'mailhost');
+  expect((await succeed('show', '*', '--section', 'verify')).stdout).not.toContain(home);
+  expect((await succeed('renew', '*', '--force')).stderr).toContain('made the certificate of second.example.org');
+  expect((await succeed('deploy', '--dry-run', '*')).stdout).toMatch(/relayhost.*\n.*second.*\n$/u);
+  expect((await succeed('retire', '*')).stderr).toBe(
+    `relaycerts: nothing to retire: no old pin of ${relay}, ${second} is listed\n`,
+  );
+  // Undoing needs no certificate, and a pattern that means no other host means this one.
+  expect((await succeed('show', '*', '--undo')).stdout).toContain(home);
+  const { status, stderr } = await project.run(['show', 'mail*']);
+  expect([status, stderr]).toEqual([1, expect.stringContaining(`error: ${home} is revoked\n`)]);
+});
+
 it('by a certificate that the ledger does not know', async () => {
   await withCopy(async () => {
     await succeed('renew', '--force', 'mailhost');

@@ -26,7 +26,7 @@ export function judgeOffline({ rows, problems, warnings }: Judged): readonly Rep
   ];
   const hasPassphrase = rows.some(({ role }) => role === 'passphrase');
   const count = rows.filter(({ role, state }) => role !== 'passphrase' && state !== 'revoked').length;
-  const what = `${count} certificates${hasPassphrase ? ' and the passphrase' : ''}`;
+  const what = `${count} ${count === 1 ? 'certificate' : 'certificates'}${hasPassphrase ? ' and the passphrase' : ''}`;
   return [
     {
       host: '',
@@ -34,7 +34,11 @@ export function judgeOffline({ rows, problems, warnings }: Judged): readonly Rep
       findings: others,
     },
     // Of a fleet's findings only the first are printed, so those of each host come last.
-    { host: '', fine: `${what} are as they should be`, findings: states },
+    {
+      host: '',
+      fine: `${what} ${count === 1 && !hasPassphrase ? 'is as it' : 'are as they'} should be`,
+      findings: states,
+    },
   ];
 }
 

@@ -60,7 +60,9 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   const work: Work = { settings, inventory, at, sys };
   const wanted = new Set(findHosts(settings, options.hosts).map(({ hostname }) => hostname));
   const reports: Report[] = [];
-  if (wanted.size === 0 && options.from === undefined) reports.push(...(await checkHere(work, found.ledger)));
+  // A host that is looked at there is compared with its files here.
+  const isHere = wanted.size === 0 ? options.from === undefined : options.offline;
+  if (isHere) reports.push(...(await checkHere(work, found.ledger, wanted)));
   const from = options.from === undefined ? undefined : findHost(settings, options.from);
   if (from !== undefined && wanted.size > 0) {
     throw new RelaycertsError('usage', '--from tries every relay, and takes no other host', {
@@ -101,27 +103,35 @@ function notLookedAt(): undefined {
   return undefined;
 }
 
-async function checkHere(work: Work, ledger: Awaited<ReturnType<typeof readLedger>>): Promise<readonly Report[]> {
+/** The files here: everything, or only those of the hosts that are `wanted`. */
+async function checkHere(
+  work: Work,
+  ledger: Awaited<ReturnType<typeof readLedger>>,
+  wanted: ReadonlySet<HostName>,
+): Promise<readonly Report[]> {
   const { settings, inventory, at } = work;
+  const isWhole = wanted.size === 0;
+  const hosts = isWhole ? inventory.hosts : inventory.hosts.filter(({ host }) => wanted.has(host.hostname));
+  const about = { ...inventory, hosts };
   const issued = issuedCertificates(ledger.entries, inventory);
-  const opening = await judgeOpening(work, 'unasked');
+  const opening = isWhole ? await judgeOpening(work, 'unasked') : undefined;
   const relays = inventory.hosts.filter(({ host }) => host.role === 'smtpd-server');
   const { renewBeforeDays: warnDays } = settings.certificates;
   const basis = { settings, inventory, relays, issued: indexIssued(issued), installation: notLookedAt, at, warnDays };
   const layout = layoutOf(settings);
   return judgeOffline({
-    rows: statusOf(basis, { hosts: inventory.hosts, hasCa: true, opening }),
-    problems: contradictionsOf(settings, inventory, at),
+    rows: statusOf(basis, { hosts, hasCa: isWhole, opening }),
+    problems: contradictionsOf(settings, about, at),
     warnings: [
       // If the passphrase cannot be opened, that is a row of its own.
       ...(opening?.kind === 'opened' ? custodyWarnings(opening, `in ${quotePath(settings.passphrase.file)}`) : []),
-      ...returnWarnings(inventory),
-      ...ledgerAheadWarnings(inventory, issued),
+      ...returnWarnings(about),
+      ...ledgerAheadWarnings(about, issued),
       ...ledgerWarnings(ledger.damaged, layout.ledger.path),
       ...readInstalled(layout).problems,
       // One for each host may be too many to print, so these come last.
-      ...bundleWarnings(inventory, bundlesOf(settings, inventory)),
-      ...formerWarnings(settings.program, formerHosts(settings, issued, inventory.strangers)),
+      ...bundleWarnings(about, bundlesOf(settings, inventory)),
+      ...(isWhole ? formerWarnings(settings.program, formerHosts(settings, issued, inventory.strangers)) : []),
     ],
   });
 }

@@ -3,7 +3,7 @@
 
 import { recipientContext } from '../custody/passphrase-file.js';
 import { findRecipientChange } from '../custody/recipient-change.js';
-import { listSome, quotePath, renderHint } from '../errors.js';
+import { commandText, listSome, quotePath, renderHint } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { HostName } from '../names.js';
 import { describeStep } from '../plan/describe-step.js';
@@ -203,7 +203,8 @@ function renderPlan(plan: Plan, opening: Opening | undefined, sys: Sys): string 
   const { steps } = plan;
   if (steps.length === 0) return `${nothingToMake(plan, opening)}\n`;
   const lines = steps.slice(0, mostListed).map((step) => `  ${describeStep(step)}: ${shownPath(step.path, sys)}`);
-  const more = steps.length > mostListed ? [`  and ${steps.length - mostListed} more`] : [];
+  const all = commandText(sys.program, ['make', '--dry-run', '--json']);
+  const more = steps.length > mostListed ? [`  and ${steps.length - mostListed} more; all of them: ${all}`] : [];
   return ['would make, in this order:', ...lines, ...more, ''].join('\n');
 }
 

@@ -87,7 +87,10 @@ async function takeLock(path: string, sys: Pick<Sys, 'say' | 'lockWait'>): Promi
     if (file !== undefined) return file;
     const [holder = ''] = await readLock(path);
     if (process.uptime() - begun >= sys.lockWait) throw heldError(path, holder, sys.lockWait);
-    if (!hasSaid) sys.say(`waiting up to ${sys.lockWait} seconds for another relaycerts${nameHolder(holder)}`);
+    if (!hasSaid)
+      sys.say(
+        `waiting up to ${sys.lockWait} ${sys.lockWait === 1 ? 'second' : 'seconds'} for another relaycerts${nameHolder(holder)}`,
+      );
     hasSaid = true;
     await sleep(pause * (0.5 + Math.random()));
   }

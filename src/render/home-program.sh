@@ -220,6 +220,7 @@ install_host() {
 
 undo_host() {
   check_root
+  secure_folder
   if [ ! -d "$saved/before" ]; then
     remove_monitor
     say "nothing to undo on $host: no configuration was saved in $saved"

@@ -213,6 +213,7 @@ install_host() {
 
 undo_host() {
   find_postfix
+  secure_folder
   if [ ! -d "$saved/before" ]; then
     remove_monitor
     each_part undo

@@ -41,10 +41,7 @@ check_folder() {
     check_parents "$above/."
     return
   fi
-  [ ! -L "$folder" ] || fail "the folder $folder is a link" 'set postfix.directory in the settings to what it leads to'
-  check_parents "$folder"
-  chown 0 "$folder"
-  chmod go-w "$folder"
+  secure_folder
 }
 
 # One at a time. A run that waits for a verdict on a dead connection would restore the old files later, over those of

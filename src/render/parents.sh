@@ -21,3 +21,15 @@ check_parents() {
     fail "$path, which holds $folder, can be changed by others than root" \
       "set postfix.directory in the settings to a folder below /etc, or: chown root $path && chmod go-w $path"
 }
+
+# From here on only root can change what is in the folder. Before, others may have: scripts in saved are run, and files in
+# it are put back.
+secure_folder() {
+  [ ! -L "$folder" ] || fail "the folder $folder is a link" 'set postfix.directory in the settings to what it leads to'
+  [ -d "$folder" ] || return 0
+  check_parents "$folder"
+  chown 0 "$folder"
+  chmod go-w "$folder"
+  [ -z "$(find "$folder/saved" -prune \( ! -type d -o ! -user 0 \) 2>/dev/null)" ] ||
+    fail "$folder/saved is not a folder of root, so somebody else made it" "look at what is in it, then: rm -r $folder/saved"
+}

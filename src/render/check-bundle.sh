@@ -51,7 +51,6 @@ build_chain() {
 }
 
 check_bundle() {
-  secure_folder
   [ -d "$folder" ] || fail "the folder $folder is missing" "copy the bundle first: $copy_hint"
   for other in "$folder"/*-ca.crt.pem; do
     if [ -e "$other" ] && [ "$other" != "$folder/$ca" ]; then

@@ -14,7 +14,7 @@
 log_hint='the mail log says why'
 
 find_postfix() {
-  [ "$(id -u)" = 0 ] || fail "this script has to run as root on $host" "$root_hint"
+  check_root
   command -v postconf >/dev/null 2>&1 || fail "Postfix is not installed on $host" "$(how_to_get postfix)" postfix-missing
   # -d asks the program, because main.cf can set mail_version to anything.
   release=$(postconf -dh mail_version | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
@@ -217,7 +217,6 @@ install_host() {
 
 undo_host() {
   find_postfix
-  secure_folder
   if [ ! -d "$saved/before" ]; then
     remove_monitor
     each_part undo

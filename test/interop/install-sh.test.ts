@@ -162,7 +162,7 @@ it.each(received)(
 it('files that were not replaced yet have one name when a script fails', () => {
   const folder = mkdtempSync(join(tmpdir(), 'relaycerts-frame-'));
   // The second file cannot be written: a folder is no text.
-  const script = `host=h folder=. edited='a b'
+  const script = `host=h folder=. edited='a b' root_hint=none
 . ./src/render/failure.sh
 . ./src/render/frame.sh
 for part in is_running resume put_bundle_back; do eval "$part() { :; }"; done

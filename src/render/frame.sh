@@ -71,8 +71,9 @@ copy_file() {
 replace_files() {
   for file in $edited; do
     target=$(behind "$file")
-    ! cmp -s "$saved/new/$file" "$target" || continue
+    # What a run that was killed had made must not be moved into place.
     rm -f "$target.relaycerts" "$target.relaycerts-old"
+    ! cmp -s "$saved/new/$file" "$target" || continue
     if [ -e "$saved/new/$file" ]; then
       if [ -e "$target" ]; then
         cp -p "$target" "$target.relaycerts"

@@ -180,6 +180,23 @@ replace_files`;
   rmSync(folder, { recursive: true });
 });
 
+it('what a run that was killed had prepared does not come into place', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'relaycerts-frame-'));
+  const script = `host=h folder=. edited=a root_hint=none
+. ./src/render/failure.sh
+. ./src/render/frame.sh
+cd '${folder}'
+config=$PWD saved=$PWD/saved
+mkdir -p saved/before saved/new
+for file in a saved/before/a saved/new/a; do echo old >"$file"; done
+echo ours >a.relaycerts
+replace_files`;
+  expect(spawnSync('sh', ['-c', script], { encoding: 'utf8' }).stderr).toBe('');
+  expect(readFileSync(join(folder, 'a'), 'utf8')).toBe('old\n');
+  expect(readdirSync(folder)).toEqual(['a', 'saved']);
+  rmSync(folder, { recursive: true });
+});
+
 describe('what the role of export ansible runs', () => {
   const hosts = hostsOf(settings).map((host) => {
     const keyPlace = 'here' as const;

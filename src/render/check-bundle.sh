@@ -51,10 +51,7 @@ build_chain() {
 }
 
 check_bundle() {
-  if [ -L "$folder" ] || [ ! -d "$folder" ]; then
-    fail "the folder $folder is missing, or is a link" "copy the bundle first: $copy_hint"
-  fi
-  check_parents "$folder"
+  [ -d "$folder" ] || fail "the folder $folder is missing" "copy the bundle first: $copy_hint"
   for other in "$folder"/*-ca.crt.pem; do
     if [ -e "$other" ] && [ "$other" != "$folder/$ca" ]; then
       fail "$folder holds the CA of another domain: $other" \

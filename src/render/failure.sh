@@ -24,10 +24,13 @@ how_to_get() {
   echo "install the package $1, which may have another name there"
 }
 
-# With a full disk, anything may fail, so this is asked before anything is removed. The folder may not exist yet.
+# With a full disk, anything may fail, so this is asked before anything is removed. The folder may not exist yet. Where
+# others than root can make a link, nothing is written.
 tell_if_full() {
   above=$folder
   until [ -d "$above" ]; do above=$(dirname "$above"); done
+  [ -z "$(open_parents "$above/.")" ] || return 0
+  rm -f "$above/.relaycerts-full"
   case $({ head -c 1048576 /dev/zero >"$above/.relaycerts-full"; } 2>&1) in
     *'No space left'* | *'uota exceeded'*)
       printf 'relaycerts: error: the disk with %s is full\nrelaycerts: hint: make room: df -h %s\n' "$above" "$above" >&2

@@ -9,7 +9,7 @@ LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 
-: "${host:?}" "${folder:?}" "${edited:?}"
+: "${host:?}" "${folder:?}" "${edited:?}" "${root_hint:?}" "${sent=}"
 
 saved=$folder/saved
 config=
@@ -71,8 +71,9 @@ copy_file() {
 replace_files() {
   for file in $edited; do
     target=$(behind "$file")
-    ! cmp -s "$saved/new/$file" "$target" || continue
+    # What a run that was killed had made must not be moved into place.
     rm -f "$target.relaycerts" "$target.relaycerts-old"
+    ! cmp -s "$saved/new/$file" "$target" || continue
     if [ -e "$saved/new/$file" ]; then
       if [ -e "$target" ]; then
         cp -p "$target" "$target.relaycerts"
@@ -110,6 +111,18 @@ put_files_back() {
   done
   rm -rf "$saved/new"
   [ "$first_run" = no ] || rm -rf "$saved"
+}
+
+check_root() { [ "$(id -u)" = 0 ] || fail "this script has to run as root on $host" "$root_hint"; }
+
+# The folder of a bundle that was copied by hand, or of an installation to undo, is there or is not made.
+make_folder() { :; }
+
+# Nothing is read or changed before this. What receive.sh runs has its turn already.
+begin_run() {
+  check_root
+  secure_folder
+  [ "$sent" = yes ] || [ ! -d "$folder" ] || take_turn
 }
 
 note_running() { ! is_running || was_running=yes; }

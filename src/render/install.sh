@@ -14,10 +14,13 @@
 log_hint='the mail log says why'
 
 find_postfix() {
-  [ "$(id -u)" = 0 ] || fail "this script has to run as root on $host" "$root_hint"
+  check_root
   command -v postconf >/dev/null 2>&1 || fail "Postfix is not installed on $host" "$(how_to_get postfix)" postfix-missing
   # -d asks the program, because main.cf can set mail_version to anything.
   release=$(postconf -dh mail_version | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
+  messages=$(postconf -n 2>&1 >/dev/null) ||
+    fail "Postfix cannot read its configuration: $(printf '%s\n' "$messages" | sed -n 's/^postconf: fatal: //p')" \
+      "$check_hint" postfix-check
   config=$(value_of config_directory)
   # What our last run edited, this one edits too.
   for file in "$saved"/after/*; do
@@ -28,7 +31,7 @@ find_postfix() {
   done
   note_settings
   note_services
-  twice=$(postconf -n 2>&1 >/dev/null | sed -n 's/.*overriding earlier entry: \([^=]*\)=.*/\1/p' | sort -u | tr '\n' ' ')
+  twice=$(printf '%s\n' "$messages" | sed -n 's/.*overriding earlier entry: \([^=]*\)=.*/\1/p' | sort -u | tr '\n' ' ')
   [ -z "$twice" ] || warn "$config/main.cf sets more than once, and the last one counts: $twice"
 }
 
@@ -82,10 +85,11 @@ settings_of() {
   done
 }
 
-# Errors go to stderr or to the log. On stdout, Debian's 3.9 and later lists each file it copies into the chroot.
+# Errors go to stderr or to the log, and the same warning comes from each postconf that it starts. On stdout, Debian's 3.9
+# and later lists each file it copies into the chroot.
 check_postfix() {
   messages=$(postfix check 2>&1 >/dev/null) && result=0 || result=$?
-  printf '%s\n' "$messages" | sed '/^$/d; /overriding earlier entry/d' >&2
+  printf '%s\n' "$messages" | sed '/^$/d; /overriding earlier entry/d' | awk '!seen[$0]++' >&2
   return "$result"
 }
 

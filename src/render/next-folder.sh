@@ -9,11 +9,9 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 RELAYCERTS_DEPLOY=yes
 export LC_ALL PATH RELAYCERTS_DEPLOY
 
-: "${folder:?}"
+: "${folder:?}" "${waiting:?}"
 
 arrived=$folder/next
-# The process that waits for a verdict (arrival.sh). Nothing that arrives can replace it.
-waiting=$folder/saved/waiting
 
 is_ours=no
 
@@ -41,25 +39,7 @@ check_folder() {
     check_parents "$above/."
     return
   fi
-  [ ! -L "$folder" ] || fail "the folder $folder is a link" 'set postfix.directory in the settings to what it leads to'
-  check_parents "$folder"
-  chown 0 "$folder"
-  chmod go-w "$folder"
-}
-
-# One at a time. A run that waits for a verdict on a dead connection would restore the old files later, over those of
-# this run, so it is made to do it now.
-take_turn() {
-  make_folder
-  command -v flock >/dev/null 2>&1 || return 0
-  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
-    make_folder
-    exec 9<"$folder"
-    ! flock -n 9 || return 0
-    { read -r process <"$waiting" && kill "$process"; } 2>/dev/null || :
-    sleep 1
-  done
-  fail 'another deployment is at work on this host' 'run relaycerts deploy again when it is done'
+  secure_folder
 }
 
 # Makes the folder, empty.

@@ -62,7 +62,9 @@ export function renderScript(settings: Settings, host: HostSettings, options: Sc
 ${bodyOf(settings, host, own, keyPlace)}
 remove_monitor() ${removeMonitorLines(settings, host).join('\n')}
 ${look}
-${undo ? 'undo_host' : 'install_host'} </dev/null
+begin_run
+# Processes that it starts may outlive it, so they do not inherit the lock.
+${undo ? 'undo_host' : 'install_host'} </dev/null 9<&-
 }
 `;
 }

@@ -162,7 +162,7 @@ it.each(received)(
 it('files that were not replaced yet have one name when a script fails', () => {
   const folder = mkdtempSync(join(tmpdir(), 'relaycerts-frame-'));
   // The second file cannot be written: a folder is no text.
-  const script = `host=h folder=. edited='a b'
+  const script = `host=h folder=. edited='a b' root_hint=none
 . ./src/render/failure.sh
 . ./src/render/frame.sh
 for part in is_running resume put_bundle_back; do eval "$part() { :; }"; done
@@ -177,6 +177,23 @@ replace_files`;
   expect(stderr).toContain('the configuration of h is as it was before');
   expect(readdirSync(folder)).toEqual(['a', 'b', 'saved']);
   expect(readFileSync(join(folder, 'a'), 'utf8')).toBe('old\n');
+  rmSync(folder, { recursive: true });
+});
+
+it('what a run that was killed had prepared does not come into place', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'relaycerts-frame-'));
+  const script = `host=h folder=. edited=a root_hint=none
+. ./src/render/failure.sh
+. ./src/render/frame.sh
+cd '${folder}'
+config=$PWD saved=$PWD/saved
+mkdir -p saved/before saved/new
+for file in a saved/before/a saved/new/a; do echo old >"$file"; done
+echo ours >a.relaycerts
+replace_files`;
+  expect(spawnSync('sh', ['-c', script], { encoding: 'utf8' }).stderr).toBe('');
+  expect(readFileSync(join(folder, 'a'), 'utf8')).toBe('old\n');
+  expect(readdirSync(folder)).toEqual(['a', 'saved']);
   rmSync(folder, { recursive: true });
 });
 

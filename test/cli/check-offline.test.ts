@@ -61,6 +61,15 @@ describe('check --offline', () => {
     expect(treeOf(project.folder)).toEqual(before);
   });
 
+  it('of named hosts looks at their files, and not at those of others', async () => {
+    const { status, stdout } = await project.run(['check', '--offline', 'mailhost']);
+    expect([status, stdout]).toEqual([0, expect.stringContaining('here: 1 certificate is as it should be\n2 ok\n')]);
+    project.write('hosts/relayhost.example.org/relay_clientcerts', '# nobody\n');
+    rmSync(project.path('certs/smtpd-server/relayhost.example.org.key.pem'));
+    expect(await idsOf(['--offline', 'mailhost'])).toEqual([]);
+    expect(await idsOf(['--offline', 'relayhost'])).toContain('project-problem');
+  });
+
   it.each([
     ['a certificate that is due', 'state-due', { now: new Date(Date.now() + 380 * day) }, (): void => undefined],
     ['expired certificates', 'state-expired', { now: new Date(Date.now() + 400 * day) }, (): void => undefined],

@@ -239,9 +239,10 @@ describe('Ctrl-C', () => {
       return interruptAfterBatch(project, ['make']);
     });
     const listed = (): readonly string[] => readdirSync(project.path('certs/smtp-client')).filter(isCertificate);
+    // A batch that was committed is carried out by the next command, if the signal came in the middle of it.
+    await project.run(['status']);
     const first = listed();
-    // With the relay, a batch has 250 hosts.
-    expect([249, 499, 750]).toContain(first.length);
+    expect(wholeBatches).toContain(first.length);
     const before = project.read('certs/smtp-client/c7.example.org.crt.pem');
     succeed(await project.run(['make']));
     expect(listed()).toHaveLength(750);
@@ -255,12 +256,16 @@ describe('Ctrl-C', () => {
       old = certificates();
       return interruptAfterBatch(project, ['renew', '--force']);
     });
+    await project.run(['status']);
     const renewed = certificates().filter((certificate, index) => certificate !== old[index]);
-    expect([249, 499, 750]).toContain(renewed.length);
+    expect(wholeBatches).toContain(renewed.length);
     expect(succeed(await project.run(['make'])).stderr).toContain('nothing to make');
     project.remove();
   });
 });
+
+/** Clients after each batch of 250 hosts, the first of which is the relay. */
+const wholeBatches = [249, 499, 749, 750];
 
 const isCertificate = (name: string): boolean => name.endsWith('.crt.pem');
 

@@ -45,7 +45,7 @@ describe('RELAYCERTS_SETTINGS', () => {
       [[], { RELAYCERTS_SETTINGS: '' }],
     ] as const) {
       const { stdout } = succeed(await project.run([...args, 'make', '--dry-run'], { env: given }));
-      expect(stdout).toContain('c299.example.org');
+      expect(stdout).toContain('c9.example.org');
     }
   });
 });

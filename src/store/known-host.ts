@@ -38,18 +38,6 @@ export class KnownHost extends PlacedHost<SmtpClient> implements HostInventory {
     return this.#under.ca;
   }
 
-  get request(): undefined {
-    return undefined;
-  }
-
-  get previous(): undefined {
-    return undefined;
-  }
-
-  get isRevoked(): boolean {
-    return false;
-  }
-
   get hasBundle(): boolean {
     return true;
   }

@@ -5,9 +5,10 @@ import type { HostInventory } from '../plan/inventory.js';
 import type { HostSettings } from '../settings/settings.js';
 import type { Layout } from './layout.js';
 
-type Paths = Pick<HostInventory, 'keyPath' | 'requestPath' | 'certificatePath' | 'bundleFolder'>;
+type Placed = Omit<HostInventory, 'key' | 'certificate' | 'hasBundle' | 'bundle' | 'rightUnder'>;
 
-export class PlacedHost<Host extends HostSettings = HostSettings> implements Paths {
+/** No request, no certificate before a rekey, no revocation. */
+export class PlacedHost<Host extends HostSettings = HostSettings> implements Placed {
   readonly host: Host;
   readonly #layout: Layout;
 
@@ -31,6 +32,18 @@ export class PlacedHost<Host extends HostSettings = HostSettings> implements Pat
   get bundleFolder(): string {
     return this.#layout.bundleFolder(this.host.hostname);
   }
+
+  get request(): undefined {
+    return undefined;
+  }
+
+  get previous(): undefined {
+    return undefined;
+  }
+
+  get isRevoked(): boolean {
+    return false;
+  }
 }
 
 const noFiles: ReadonlyMap<string, Buffer> = new Map();
@@ -41,20 +54,8 @@ export class AbsentHost extends PlacedHost implements HostInventory {
     return undefined;
   }
 
-  get request(): undefined {
-    return undefined;
-  }
-
   get certificate(): undefined {
     return undefined;
-  }
-
-  get previous(): undefined {
-    return undefined;
-  }
-
-  get isRevoked(): boolean {
-    return false;
   }
 
   get hasBundle(): boolean {

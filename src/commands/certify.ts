@@ -18,7 +18,6 @@ import type { Sys } from '../sys/sys.js';
 export interface Certified {
   readonly after: Inventory;
   readonly entries: readonly LedgerEntry[];
-  readonly done: readonly string[];
 }
 
 /** Progress counts what is done, so it shows nothing until the first of these keys is. */
@@ -70,7 +69,7 @@ export interface Batches<Begun extends Beginning> {
   readonly begin: () => Promise<Begun>;
   /** Makes a batch durable, and gives the state then. If it `isPart`, more follow. */
   readonly commit: (
-    certified: Certified,
+    certified: Certified & { readonly done: readonly string[] },
     begun: Begun,
     place: { readonly isFirst: boolean; readonly isPart: boolean },
   ) => Promise<Inventory>;
@@ -124,7 +123,7 @@ export async function certify(
   steps: readonly HostStep[],
   { issuer, keys, at, progress }: Signing,
 ): Promise<Certified> {
-  if (steps.length === 0) return { after: inventory, entries: [], done: [] };
+  if (steps.length === 0) return { after: inventory, entries: [] };
   const ca = await issuer();
   const { issueLeaf } = await import('../issue/x509.js');
   const wanted = new Map(
@@ -162,14 +161,11 @@ export async function certify(
       }),
     );
   }
-  return {
-    after: { ...inventory, hosts },
-    entries,
-    done: madeLines(steps),
-  };
+  return { after: { ...inventory, hosts }, entries };
 }
 
-function madeLines(steps: readonly HostStep[]): readonly string[] {
+/** What was done, for stderr. */
+export function madeLines(steps: readonly HostStep[]): readonly string[] {
   return describeHosts(steps).map((what) => `made ${what}`);
 }
 

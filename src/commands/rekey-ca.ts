@@ -24,7 +24,7 @@ import { entryOf } from '../store/ledger.js';
 import { putAway, type Decision } from '../store/state-change.js';
 import type { Sys } from '../sys/sys.js';
 import { openCaKey, openIssuer } from './ca-key.js';
-import { certify } from './certify.js';
+import { certify, madeLines } from './certify.js';
 import { certifiedCa, withoutPrevious } from './hosts.js';
 import { changing, type CaOptions, type Done, type Work } from './run.js';
 
@@ -145,7 +145,7 @@ async function takeOver(work: Work, given: Secret | undefined): Promise<Stage> {
     stage: 2,
     keeps: [],
     removes: [],
-    done: [{ what: 'the new CA signs from now on', path: layout.caCertificate.path }, ...certified.done],
+    done: [{ what: 'the new CA signs from now on', path: layout.caCertificate.path }, ...madeLines(steps)],
   };
 }
 

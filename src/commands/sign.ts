@@ -19,7 +19,7 @@ import { layoutOf } from '../store/layout.js';
 import { readFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
-import { certify } from './certify.js';
+import { certify, madeLines } from './certify.js';
 import { findHost, foundOf, withHost } from './hosts.js';
 import { prepareCa } from './make-ca.js';
 import { changing, contradiction, type CaOptions } from './run.js';
@@ -63,7 +63,8 @@ export async function sign(options: SignOptions, sys: Sys): Promise<void> {
     const steps = stepsFor(one, plan.steps);
     const ca = await prepareCa({ ...work, inventory }, steps, given);
     const signing = { issuer: ca.issuer, keys: new Map(), at, progress: sys.progress };
-    const certified = await certify(settings, ca.after, steps.filter(isHostStep), signing);
+    const hostSteps = steps.filter(isHostStep);
+    const certified = await certify(settings, ca.after, hostSteps, signing);
     const { certificate } = foundOf(certified.after, one);
     if (certificate === undefined) throw new TypeError(`no certificate of ${one.hostname} after it was signed`);
     const json = {
@@ -86,7 +87,7 @@ export async function sign(options: SignOptions, sys: Sys): Promise<void> {
         ...(found.request === undefined
           ? [{ what: `stored the request, which says that ${one.hostname} keeps its key`, path }]
           : []),
-        ...certified.done,
+        ...madeLines(hostSteps),
         ...(steps.length === 0
           ? [{ what: `nothing to sign: ${one.hostname} has its certificate for this key`, path: certificate.path }]
           : []),

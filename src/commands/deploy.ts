@@ -262,12 +262,12 @@ async function leaveOutNewClients({ settings, inventory, sys }: Deployment, name
   const added = await findNewClients(settings, missing);
   const relays = new Set<HostName>(settings.smtpdServers.map(({ hostname }) => hostname));
   const isForRelays = named.length > 0 && named.every((hostname) => relays.has(hostname));
-  const left = missing
-    .map(({ host: { hostname } }) => hostname)
-    .filter((hostname) => !named.includes(hostname) && (added.has(hostname) || (isForRelays && relays.has(hostname))));
-  const needed = missing.map(({ host }) => host.hostname).filter((hostname) => !left.includes(hostname));
+  const isLeftOut = (hostname: HostName): boolean =>
+    !named.includes(hostname) && (added.has(hostname) || (isForRelays && relays.has(hostname)));
+  const names = missing.map(({ host }) => host.hostname);
+  const needed = names.filter((hostname) => !isLeftOut(hostname));
   if (needed.length > 0) throw notCertifiedError(needed);
-  const { message, hint } = leftOutWarning(left);
+  const { message, hint } = leftOutWarning(names);
   sys.warn(message, hint);
 }
 

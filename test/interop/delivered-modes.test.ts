@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { makeProject, smallSettings, type Project } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
-import { stockPostfix } from '../support/stock-postfix.js';
+import { underStockPostfix } from '../support/stock-postfix.js';
 import { succeed } from '../support/succeed.js';
 
 let project: Project;
@@ -17,11 +17,11 @@ beforeAll(async () => {
 });
 afterAll(() => project.remove());
 
-const alone = `${stockPostfix}umask 000
+const alone = `umask 000
 exec strace -f --seccomp-bpf -qq -s 300 -o "$HOME/trace" -e trace=open,openat,creat,chmod,fchmodat,fchmod "$@"`;
 
 it('keys are made, and stay, with mode 0600', () => {
-  const under = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', alone, 'sh'];
+  const under = underStockPostfix(alone);
   // Exit code 1: nothing answers for the relay here.
   expect(project.spawn(['deploy', 'relayhost', '--yes'], { under }).stdout).toContain('deploy: 1 installed');
   const calls = readFileSync(join(project.home, 'trace'), 'utf8')

@@ -2,12 +2,11 @@
 // in it nor writes where a link there leads. The host is this machine, with a stock Postfix that only this test sees.
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { folder } from '../support/folder.js';
 import { makeProject, smallSettings, type Project } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
-import { stockPostfix } from '../support/stock-postfix.js';
+import { underStockPostfix } from '../support/stock-postfix.js';
 import { succeed } from '../support/succeed.js';
-
-const folder = '/etc/postfix/relaycerts/example.org';
 
 let project: Project;
 beforeAll(async () => {
@@ -23,14 +22,14 @@ it.each([
   ['undo, above it', ['deploy', '--undo'], 'chown -R 1000 /etc/postfix/relaycerts', 'can be changed by others'],
   ['undo, its scripts', ['deploy', '--undo'], `chown -R 1000 ${folder}`, 'saved is not a folder of root'],
 ])('%s', (_, words, make, says) => {
-  const alone = `${stockPostfix}
+  const alone = `
 mkdir -p ${folder}/saved/parts && echo '>/etc/postfix/run' >${folder}/saved/parts/any
 echo other >/etc/postfix/other && ln -s /etc/postfix/other /etc/postfix/relaycerts/.relaycerts-full
 ${make}
 "$@" || :
 cat /etc/postfix/other
 ls /etc/postfix/run 2>&1`;
-  const under = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', alone, 'sh'];
+  const under = underStockPostfix(alone);
   const { stdout, stderr } = project.spawn([...words, 'relayhost', '--yes'], { under });
   expect(stderr).toContain(says);
   expect(stdout).toMatch(/^other$/mu);

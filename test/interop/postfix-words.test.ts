@@ -2,9 +2,10 @@
 // a stock Postfix that only this test sees.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { folder } from '../support/folder.js';
 import { makeProject, smallSettings, type Project } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
-import { stockPostfix } from '../support/stock-postfix.js';
+import { underStockPostfix } from '../support/stock-postfix.js';
 import { succeed } from '../support/succeed.js';
 
 let project: Project;
@@ -17,17 +18,7 @@ afterAll(() => project.remove());
 
 /** Runs a command line where Postfix has been configured with this besides. */
 function withPostfix(configure: string, ...words: readonly string[]): ReturnType<Project['spawn']> {
-  const under = [
-    'unshare',
-    '--mount',
-    '--propagation',
-    'private',
-    'sh',
-    '-c',
-    `${stockPostfix}${configure}\n"$@"`,
-    'sh',
-  ];
-  return project.spawn(words, { under });
+  return project.spawn(words, { under: underStockPostfix(`${configure}\n"$@"`) });
 }
 
 describe('a line of main.cf that is none', () => {
@@ -40,8 +31,8 @@ describe('a line of main.cf that is none', () => {
 it('a warning that each postconf repeats is printed once by a check', () => {
   const { stdout } = withPostfix(
     `printf 'x unix - - n - - smtp\\n  -o none=1\\n' >>/etc/postfix/master.cf
-mkdir -p /etc/postfix/relaycerts/example.org
-cp hosts/relayhost.example.org/* /etc/postfix/relaycerts/example.org
+mkdir -p ${folder}
+cp hosts/relayhost.example.org/* ${folder}
 set -- sh -c '"$@" | sh 2>&1' sh "$@"`,
     'show',
     'relayhost',

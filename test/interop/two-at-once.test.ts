@@ -2,9 +2,10 @@
 // host is this machine, with a stock Postfix that only this test sees.
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { folder } from '../support/folder.js';
 import { makeProject, smallSettings, type Project } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
-import { stockPostfix } from '../support/stock-postfix.js';
+import { underStockPostfix } from '../support/stock-postfix.js';
 import { succeed } from '../support/succeed.js';
 
 let project: Project;
@@ -15,12 +16,11 @@ beforeAll(async () => {
 });
 afterAll(() => project.remove());
 
-const together = `${stockPostfix}
+const together = `
 "$@" >/mnt/install
 "$@" --undo >/mnt/undo
-folder=/etc/postfix/relaycerts/example.org
-mkdir -p -m 700 "$folder"
-cp hosts/mailhost.example.org/* "$folder"
+mkdir -p -m 700 ${folder}
+cp hosts/mailhost.example.org/* ${folder}
 cp /etc/postfix/m*.cf /mnt/
 sh /mnt/install & first=$!
 sh /mnt/install
@@ -30,7 +30,7 @@ sh /mnt/undo
 for file in main.cf master.cf; do cmp "/mnt/$file" "/etc/postfix/$file"; done`;
 
 it('both are done, one after the other', () => {
-  const under = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', together, 'sh'];
+  const under = underStockPostfix(together);
   const { status, stdout, stderr } = project.spawn(['show', 'mailhost', '--format', 'sh'], { under });
   expect([status, stderr.replaceAll(/^relaycerts: warning: Postfix is not running.*\n/gmu, '')]).toEqual([0, '']);
   expect(stdout).toContain('mailhost.example.org is set up');

@@ -18,3 +18,8 @@ mount -t tmpfs -o mode=755 none /var/spool/postfix
 mount -t tmpfs -o mode=755 none /var/lib/postfix
 chown postfix /var/lib/postfix
 `;
+
+/** What runs a command with these sh commands: "$@" in them is the command, on a host with such a Postfix. */
+export function underStockPostfix(commands: string): readonly string[] {
+  return ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', `${stockPostfix}${commands}`, 'sh'];
+}

@@ -114,11 +114,11 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     sys.write(renderPage({ settings, shown: wanted.map(toShown), certificates: [...own, ...ca], at }));
     return;
   }
+  // Host by host, because a fleet's instructions in one piece could exceed the length of a string.
   if (format === 'json') {
     for (const part of answerParts('show', 'hosts', wanted, (one) => jsonOf(toShown(one)))) sys.write(part);
     return;
   }
-  // Host by host, as above.
   for (const one of wanted) sys.write(format === 'sh' ? renderSh(toShown(one)) : renderText(toShown(one)));
 }
 

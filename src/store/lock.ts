@@ -87,10 +87,7 @@ async function takeLock(path: string, sys: Pick<Sys, 'say' | 'lockWait'>): Promi
     if (file !== undefined) return file;
     const [holder = ''] = await readLock(path);
     if (process.uptime() - begun >= sys.lockWait) throw heldError(path, holder, sys.lockWait);
-    if (!hasSaid)
-      sys.say(
-        `waiting up to ${sys.lockWait} ${sys.lockWait === 1 ? 'second' : 'seconds'} for another relaycerts${nameHolder(holder)}`,
-      );
+    if (!hasSaid) sys.say(`waiting up to ${secondsText(sys.lockWait)} for another relaycerts${nameHolder(holder)}`);
     hasSaid = true;
     await sleep(pause * (0.5 + Math.random()));
   }
@@ -124,8 +121,12 @@ function notALockError(path: string, remove: 'rm' | 'rmdir'): RelaycertsError {
   });
 }
 
+function secondsText(seconds: number): string {
+  return `${seconds} ${seconds === 1 ? 'second' : 'seconds'}`;
+}
+
 function heldError(path: string, holder: string, seconds: number): RelaycertsError {
-  const still = seconds === 0 ? 'is' : `is still, after ${seconds} ${seconds === 1 ? 'second' : 'seconds'},`;
+  const still = seconds === 0 ? 'is' : `is still, after ${secondsText(seconds)},`;
   const [, pid] = holderLine.exec(holder) ?? [];
   const look = pid === undefined ? `fuser -v ${pathWord(path)}` : `ps -fp ${pid}`;
   return new RelaycertsError('lock', `another relaycerts${nameHolder(holder)} ${still} working in ${quotePath(path)}`, {

@@ -1,5 +1,5 @@
-// Standard output and standard error. Only what may be a terminal has Node's stream, which takes a tenth of a short command's time to
-// load; all else is written directly, and so is complete when the program ends.
+// Standard output and standard error. Only what may be a terminal has Node's stream, which takes a tenth of a short
+// command's time to load; all else is written directly, and so is complete when the program ends.
 
 import { fstatSync, statSync, writeSync } from 'node:fs';
 import { systemCode } from '../errors.js';

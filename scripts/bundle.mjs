@@ -58,7 +58,6 @@ const withoutPrograms = {
 };
 
 /**
-/**
  * The parts in as few files as is sensible, with a digest of everything: one for every start, one for the command line,
  * one for what commands share, and one for each big part that few of them need. bin/load.js loads them.
  */

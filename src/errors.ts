@@ -140,12 +140,18 @@ function problemsOf(error: unknown): readonly Problem[] {
 /** A value in an error message: quoted, control characters escaped, cut at `limit` characters. */
 export function quote(value: unknown, limit = 80): string {
   const text = JSON.stringify(value) ?? String(value);
-  const safe = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, unicodeEscape);
+  const safe = isPlain(text) ? text : text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, unicodeEscape);
   return safe.length <= limit ? safe : `${safe.slice(0, limit - 4)}..."`;
+}
+
+/** Printable ASCII, which nearly all text is: V8 takes a while to compile the classes of Unicode. */
+function isPlain(text: string): boolean {
+  return /^[ -~]*$/u.test(text);
 }
 
 /** Text as one line for a terminal: control characters, including line ends, as JSON escapes. */
 export function escapeControls(text: string): string {
+  if (isPlain(text)) return text;
   return text.replaceAll(/\p{Cc}/gu, (character) => {
     const json = JSON.stringify(character).slice(1, -1);
     return json === character ? unicodeEscape(character) : json;

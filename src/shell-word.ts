@@ -35,5 +35,5 @@ export function textWord(text: string): string {
  * names no file, because a hint is one line.
  */
 export function pathWord(path: string): string {
-  return shellWord(/\p{Cc}/u.test(path) ? writeJson(path) : path);
+  return shellWord(!plain.test(path) && /\p{Cc}/u.test(path) ? writeJson(path) : path);
 }

@@ -12,7 +12,8 @@ import { layoutOf } from '../store/layout.js';
 import { isRevokedHost, readRevoked } from '../store/revoked.js';
 import { replaceUnchanged } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
-import { locked, type GlobalOptions } from './run.js';
+import { locked } from './locked.js';
+import { type GlobalOptions } from './run.js';
 
 export interface AddOptions extends GlobalOptions {
   /** As typed. */

@@ -30,7 +30,8 @@ import type { Sys } from '../sys/sys.js';
 import { findSettings, writeSchema } from '../wizard/settings-file.js';
 import { agree } from '../sys/agree.js';
 import { prepareCa } from './make-ca.js';
-import { commitChangeWithWords, contradiction, type CaOptions } from './run.js';
+import { commitChangeWithWords } from './locked.js';
+import { contradiction, type CaOptions } from './run.js';
 
 export interface AdoptOptions extends CaOptions {
   /** As typed, like the files; undefined: only the files. */

@@ -36,7 +36,8 @@ import { makeDnsWork } from './dns-work.js';
 import { deployNames } from './deployed-hosts.js';
 import { findHost, findHosts, foundOf } from './hosts.js';
 import { checkRelays } from './live-relays.js';
-import { noteInstalled, reading, type GlobalOptions, type Work } from './run.js';
+import { noteInstalled } from './locked.js';
+import { reading, type GlobalOptions, type Work } from './run.js';
 
 export interface CheckOptions extends GlobalOptions {
   /** As typed; all hosts if empty. */

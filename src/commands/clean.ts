@@ -24,7 +24,8 @@ import { followLinks } from '../sys/missing.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
 import { agree } from '../sys/agree.js';
-import { commitChangeWithWords, contradiction, locked, type GlobalOptions } from './run.js';
+import { commitChangeWithWords, locked } from './locked.js';
+import { contradiction, type GlobalOptions } from './run.js';
 
 export interface CleanOptions extends GlobalOptions {
   readonly yes: boolean;

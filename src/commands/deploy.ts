@@ -42,7 +42,8 @@ import {
   revokedError,
 } from './hosts.js';
 import { checkRelays } from './live-relays.js';
-import { contradiction, locked, noteUnderLock } from './run.js';
+import { locked, noteUnderLock } from './locked.js';
+import { contradiction } from './run.js';
 import { undoAll } from './undeploy.js';
 import { visitNotes } from './visit-notes.js';
 

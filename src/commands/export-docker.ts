@@ -16,7 +16,8 @@ import { exportFolder } from '../store/export-folder.js';
 import { readInventory } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
 import { assertElsewhere, certifiedHost, findHost } from './hosts.js';
-import { contradiction, locked, noteUnderLock, type GlobalOptions } from './run.js';
+import { locked, noteUnderLock } from './locked.js';
+import { contradiction, type GlobalOptions } from './run.js';
 
 export interface ExportDockerOptions extends GlobalOptions {
   /** As typed. */

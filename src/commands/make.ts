@@ -31,7 +31,7 @@ import { judgeOpening } from './custody.js';
 import { findHost, withHost } from './hosts.js';
 import { withNewKeys } from './dkim-keys.js';
 import { madeStep, prepareCa, type PreparedCa } from './make-ca.js';
-import { changing, contradiction, reading, type CaOptions, type Work } from './run.js';
+import { changing, contradiction, reading, type CaOptions, type Changing, type Work } from './run.js';
 
 export interface MakeOptions extends CaOptions {
   readonly dryRun: boolean;
@@ -50,22 +50,32 @@ const mostSaid = 5;
  */
 export async function make(options: MakeOptions, sys: Sys): Promise<void> {
   const { again, passphraseFd } = options;
+  const isGiven = passphraseFd !== undefined;
   if (options.dryRun || options.check) {
     const { settings, found, at } = await reading(options, sys, (one) => readInventory(one, sys));
     await assertKeepsKeys(settings);
     const work = { settings, inventory: reinstate(settings, found, again), sys, at };
-    const plan = await planFor(work, passphraseFd !== undefined);
+    const plan = await planFor(work, isGiven);
+    sayPlan(work, plan);
     const { steps, held } = plan;
-    const opening = passphraseFd === undefined ? await foreseeOpening(work, steps, undefined) : undefined;
+    const opening = isGiven ? undefined : await foreseeOpening(work, steps, undefined);
     const answer = { isDryRun: true, plan, install: installFor(settings, steps), retire: [] };
     sys.write(options.json ? renderAnswer(answer, sys) : renderPlan(plan, opening, sys));
     if (options.check && steps.length + held.length > 0) sys.endWith(3);
     return;
   }
-  await changing(options, sys, async ({ commit, given, ...frame }) => {
+  /** By state, because it is planned once more under the lock only if the state has changed meanwhile. */
+  const plans = new WeakMap<Inventory, Plan>();
+  const isDone = async (work: Work): Promise<boolean> => {
+    const plan = await planFor(work, isGiven);
+    plans.set(work.inventory, plan);
+    return again === undefined && plan.steps.length + plan.problems.length === 0;
+  };
+  const carryOut = async ({ commit, given, ...frame }: Changing): Promise<void> => {
     const { settings, at } = frame;
     const work = { ...frame, inventory: reinstate(settings, frame.inventory, again) };
-    const plan = await planFor(work, given !== undefined);
+    const plan = plans.get(work.inventory) ?? (await planFor(work, isGiven));
+    sayPlan(work, plan);
     const { steps, held } = plan;
     const opening = await foreseeOpening(work, steps, given);
     sayIfSlow(steps, work.sys);
@@ -92,7 +102,8 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
     for (const { message, hint } of ca.warnings) sys.warn(message, hint);
     if (steps.length === 0) sys.say(nothingToMake(plan, opening));
     if (held.length > 0) sys.endWith(1);
-  });
+  };
+  await changing(options, sys, carryOut, { isDone });
 }
 
 /** What comes before any host: DKIM keys, and the CA. */
@@ -113,9 +124,13 @@ function reinstate(settings: Settings, inventory: Inventory, again: string | und
 }
 
 async function planFor(work: Work, isGiven: boolean): Promise<Plan> {
-  const { settings, inventory, at, sys } = work;
+  const { settings, inventory, at } = work;
   const recipients = await compareWithSettings(work);
-  const plan = planMake(settings, inventory, bundlesOf(settings, inventory), at, { recipients, isGiven });
+  return planMake(settings, inventory, bundlesOf(settings, inventory), at, { recipients, isGiven });
+}
+
+/** What a person should know before it is carried out. @throws contradiction */
+function sayPlan({ settings, inventory, sys }: Work, plan: Plan): void {
   warnSome([...returnWarnings(inventory), ...plan.warnings], sys);
   if (plan.problems.length > 0) throw contradiction(plan.problems);
   warnSome(plan.held, sys, ['make', '--dry-run', '--json']);
@@ -131,7 +146,6 @@ async function planFor(work: Work, isGiven: boolean): Promise<Plan> {
   for (const { message, hint } of driftOf(settings, inventory, new Set(issued))) {
     sys.say(`${message}: ${renderHint(hint, sys.program)}`);
   }
-  return plan;
 }
 
 /** Without recipients in the settings, a passphrase file is right whatever it is encrypted to. */

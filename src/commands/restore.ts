@@ -30,7 +30,8 @@ import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
 import { assertWritable } from '../wizard/settings-file.js';
 import { judgeOpening } from './custody.js';
-import { commitChangeWithWords, type GlobalOptions } from './run.js';
+import { commitChangeWithWords } from './locked.js';
+import { type GlobalOptions } from './run.js';
 
 export interface RestoreOptions extends GlobalOptions {
   /** As typed. */

@@ -1,6 +1,6 @@
 // The two frames that every command runs in: `reading` for commands that only look, `changing` for those that write.
-// Settings, safety, the lock, recovery, the state, contradictions, bundles and the change itself are handled here and
-// in no command.
+// Settings, safety, the state, contradictions, bundles and what is said of a change are handled here and in no command;
+// the lock and the change itself in locked.ts.
 
 import { basename, dirname } from 'node:path';
 import type { CertificateFindingCode } from '../certificate/verify.js';
@@ -8,7 +8,6 @@ import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError, type Problem } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
 import { installOf, installOfAll, joinNews, type Install, type News } from '../plan/install.js';
-import type { SeenHost } from '../plan/installed.js';
 import { changeHost, type Inventory } from '../plan/inventory.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
 import { bundlesOf, tablesOf } from '../render/bundle.js';
@@ -16,16 +15,16 @@ import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
-import { installedChange, readInstalled } from '../store/installed.js';
 import { layoutOf, type Layout } from '../store/layout.js';
-import { withLock, type Lock } from '../store/lock.js';
+import type { Lock } from '../store/lock.js';
 import { orNameRoot } from '../store/ownership.js';
 import { readInventory } from '../store/read.js';
+import { commitChangeWithWords, safely, underLock } from './locked.js';
 import { noteKnown, withMadeKnown, noteRead } from './known-clients.js';
 import { assertSafe, warnUnsafe } from '../store/safety.js';
-import { readState, recover, sayOutcome } from '../store/state.js';
-import { changeTo, hostsThatDiffer, isEmpty, type Decision } from '../store/state-change.js';
-import { commitChange, dropDraft, isCutOff, stageChange, type Change } from '../store/transaction.js';
+import { glimpseState, readState } from '../store/state.js';
+import { changeTo, hostsThatDiffer, type Decision } from '../store/state-change.js';
+import { isCutOff, type Change } from '../store/transaction.js';
 import { realDisk } from '../sys/disk.js';
 import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
@@ -69,7 +68,6 @@ export interface Step extends Decision {
 export interface Changing extends Work {
   /** The settings without the hosts that they no longer name. */
   readonly named: Settings;
-  readonly lock: Lock;
   /** The CA's passphrase, if it was given. */
   readonly given: Secret | undefined;
   /**
@@ -100,7 +98,8 @@ export async function reading<T>(
 /**
  * Runs `work` under the lock, on a state without contradictions. Those about the CA's certificate in `fixes` do not
  * count, because the command replaces it. If it `isUrgent`, contradictions are warnings, and of the bundles at least
- * the relays' tables are written. Hosts that the words in `former` mean count as if the settings still named them.
+ * the relays' tables are written. Hosts that the words in `former` mean count as if the settings still named them. On a
+ * state that `isDone`, `work` changes nothing, and runs without the lock.
  * @throws usage, settings, permissions, lock, contradiction, files - and what `work` throws
  */
 export async function changing<T>(
@@ -111,18 +110,20 @@ export async function changing<T>(
     fixes = [],
     isUrgent = false,
     former = [],
+    isDone,
   }: {
     readonly fixes?: readonly CertificateFindingCode[];
     readonly isUrgent?: boolean;
     readonly former?: readonly string[];
+    readonly isDone?: (work: Work) => Promise<boolean>;
   } = {},
 ): Promise<T> {
   const given = passphraseFd === undefined ? undefined : await readPassphraseFd(passphraseFd);
-  return locked(file, sys, async (named, lock) => {
+  const run = async (named: Settings, lock: Lock | undefined, seen: Inventory | undefined): Promise<T> => {
     const settings = await withFormerHosts(named, former);
     const at = sys.now();
     assertClock(at);
-    let inventory = await readInventory(settings, sys);
+    let inventory = seen ?? (await readInventory(settings, sys));
     const news = new Map<HostName, readonly News[]>();
     /** Hosts that have a new bundle from earlier parts: said with the last part, or if that fails. */
     const unsaid = new Set<HostName>();
@@ -161,92 +162,21 @@ export async function changing<T>(
       return inventory;
     };
     try {
-      return await work({ settings, named, inventory, at, sys, lock, given, commit });
+      return await work({ settings, named, inventory, at, sys, given, commit });
     } finally {
       sys.progress.end();
       sayBundles(unsaid, layoutOf(settings), sys);
     }
-  });
-}
-
-/** Runs `work` under the lock, after finishing an interrupted change. The settings are read once the lock is held. */
-export async function locked<T>(
-  file: string,
-  sys: Sys,
-  work: (settings: Settings, lock: Lock) => Promise<T>,
-): Promise<T> {
-  const before = await readSettings(file, sys);
-  return orNameRoot(before, sys, async () => {
-    await assertSafe(before, sys);
-    return withLock(layoutOf(before).lock, sys, async (lock) => {
-      const settings = await readSettings(file, sys, before);
-      await recover(settings, sys, lock);
-      return work(settings, lock);
-    });
-  });
-}
-
-/**
- * Records what hosts were seen to have, and leaves the others as they are; undefined: the host has nothing of ours any
- * more. Contradictions do not matter here: what is on a host is true whatever is wrong here.
- * @throws permissions, lock, files
- */
-export async function noteInstalled(
-  { settings: file }: Pick<GlobalOptions, 'settings'>,
-  sys: Sys,
-  seen: ReadonlyMap<HostName, SeenHost | undefined>,
-): Promise<void> {
-  if (seen.size > 0) await locked(file, sys, (settings, lock) => noteUnderLock(settings, sys, lock, seen));
-}
-
-/** The same for a caller that holds the lock. */
-export async function noteUnderLock(
-  settings: Settings,
-  sys: Sys,
-  lock: Lock,
-  seen: ReadonlyMap<HostName, SeenHost | undefined>,
-): Promise<void> {
-  const layout = layoutOf(settings);
-  const { hosts } = readInstalled(layout);
-  await commitChangeWithWords(settings, sys, lock, installedChange(layout, hosts, seen, settings), '');
-}
-
-/**
- * Stages the change, prints what was made and for what, and commits it: so what to do next is printed last. Returns the
- * time of the commit, before which all its files were written, in milliseconds.
- * @throws files - before the commit nothing has changed
- */
-export async function commitChangeWithWords(
-  { folder }: Settings,
-  sys: Sys,
-  lock: Lock,
-  change: Change,
-  words: string,
-  say: () => void = () => undefined,
-): Promise<number> {
-  const unsynced = new Set<string>();
-  const disk = realDisk(unsynced);
-  if (!isEmpty(change)) await stageChange(disk, folder, change);
-  try {
-    say();
-    // Without words, nothing depends on the output.
-    if (words !== '') {
-      sys.write(words);
-      await sys.flush();
+  };
+  return safely(file, sys, async (before) => {
+    const seen = isDone && (await glimpseState(before, () => readInventory(before, sys)));
+    if (seen && (await isDone?.({ settings: before, inventory: seen.found, at: sys.now(), sys }))) {
+      return run(before, undefined, seen.found);
     }
-  } catch (error) {
-    await dropDraft(disk, folder);
-    throw error;
-  }
-  const written = Date.now();
-  if (isEmpty(change)) return written;
-  if (unsynced.size > 0) {
-    sys.warn(
-      'the file system here cannot make a change durable by itself: after a power failure, check that it is there',
+    return underLock(before, sys, (named, lock) =>
+      run(named, lock, named === before && lock.mark === seen?.mark ? seen.found : undefined),
     );
-  }
-  sayOutcome(await commitChange(disk, folder, () => lock.markChange()), sys);
-  return written;
+  });
 }
 
 /** One line each; with more than a few, one line with their number. */

@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { quote, RelaycertsError, systemCode, type Hint } from '../errors.js';
+import { escapeControls, quote, RelaycertsError, systemCode, type Hint } from '../errors.js';
 import { pathWord } from '../shell-word.js';
 import { readClients } from './clients-file.js';
 import { parseWithClients } from './fleet.js';
@@ -45,7 +45,7 @@ function digestOf({ clientsFile }: Settings): string {
 export async function readSettingsText(file: string): Promise<string> {
   const path = resolve(file);
   // Commands with this path are printed for a shell, one per line.
-  if (/\p{Cc}/u.test(path)) {
+  if (escapeControls(path) !== path) {
     throw refuse(`the settings file's path has a control character: ${quote(path, 200)}`, 'move it to another folder');
   }
   return decodeText(readBounded(path), path);

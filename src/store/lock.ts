@@ -15,6 +15,8 @@ import { statIfThere } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 
 export interface Lock {
+  /** The last change before it was taken. */
+  readonly mark: string;
   /** Tells readers that a change begins: those that started before it read again. */
   markChange(): Promise<void>;
   /** Removes the file with what it locks; any process waiting for it starts over. */
@@ -43,8 +45,10 @@ export async function withLock<T>(
     });
   };
   try {
-    await describe(await readMark(path));
+    const mark = await readMark(path);
+    await describe(mark);
     return await work({
+      mark,
       markChange: () => describe(randomBytes(8).toString('hex')),
       remove: async () => unlinkSync(path),
     });

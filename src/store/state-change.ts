@@ -63,7 +63,7 @@ export function changeTo(
       bundleWrites.push({ ...place, bytes, folderMode: 0o700, isNew: false });
     }
   }
-  const revoked = after.hosts.filter(({ isRevoked, hasBundle }) => isRevoked && hasBundle);
+  const revoked = hostsThatDiffer(after, before).filter(({ isRevoked, hasBundle }) => isRevoked && hasBundle);
   return {
     writes: [...keeps, ...writes, ...bundleWrites],
     appends: entries.length === 0 ? [] : [{ ...layout.ledger, text: renderEntries(entries) }],

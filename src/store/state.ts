@@ -39,6 +39,27 @@ export async function readState<T>(settings: Settings, sys: Reader, read: () => 
   }
 }
 
+/** A state, and the mark of the last change before it. */
+export interface Glimpse<T> {
+  readonly found: T;
+  readonly mark: string;
+}
+
+/** What `read` finds without the lock; undefined before the first change, during one, after one that was cut off. */
+export async function glimpseState<T>(settings: Settings, read: () => Promise<T>): Promise<Glimpse<T> | undefined> {
+  const { lock, folder } = layoutOf(settings);
+  const isQuiet = async (): Promise<boolean> => !(await realDisk().has(changeFolder(folder)));
+  try {
+    const mark = await readMark(lock);
+    if (mark === '' || !(await isQuiet())) return undefined;
+    const found = await read();
+    return (await isQuiet()) && (await readMark(lock)) === mark ? { found, mark } : undefined;
+  } catch {
+    // A change under way may be the reason; under the lock the error comes again, or not.
+    return undefined;
+  }
+}
+
 /** Finishes the change of a process that ended, or waits for the process that is carrying it out. */
 async function finishChange(settings: Settings, sys: Reader, begun: number): Promise<void> {
   const { lock } = layoutOf(settings);

@@ -199,7 +199,7 @@ function orRefuse(work: () => string, code: ErrorCode, message: string, hint: st
 /** An absolute path. Paths below it are printed, listed one per line, and used in commands. @throws usage */
 function folderIn(env: NodeJS.ProcessEnv, name: string): string | undefined {
   const path = env[name] ?? '';
-  if (!/\p{Cc}/u.test(path)) return isAbsolute(path) ? path : undefined;
+  if (escapeControls(path) === path) return isAbsolute(path) ? path : undefined;
   throw new RelaycertsError('usage', `${name} has a control character: ${quote(path, 200)}`, {
     hint: `set ${name} to another folder`,
   });

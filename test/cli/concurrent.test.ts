@@ -73,12 +73,17 @@ function start(args: readonly string[], under: readonly string[] = []): Started 
 
 const until = (isTrue: () => boolean): Promise<unknown> => vi.waitUntil(isTrue, { timeout: 3_600_000 });
 
-/** A command that holds the lock and was stopped: when it starts to stage its change, or right after the commit. */
-async function startStopped(args: readonly string[], when: 'staging' | 'committed'): Promise<Started> {
-  const change = 'project/.relaycerts.change';
-  const point: Point =
-    when === 'staging' ? { call: 'mkdir', path: change, nth: 1 } : { call: 'rename', path: `${change}/draft`, nth: 1 };
-  const started = start(args, breakAt(project, point, 'signal=SIGSTOP'));
+const changeFolder = 'project/.relaycerts.change';
+const moments = {
+  /** The lock file is read twice before it is opened to be locked. */
+  planned: { call: 'openat', path: 'project/.relaycerts.lock', nth: 3 },
+  staging: { call: 'mkdir', path: changeFolder, nth: 1 },
+  committed: { call: 'rename', path: `${changeFolder}/draft`, nth: 1 },
+} as const satisfies Record<string, Point>;
+
+/** A command that was stopped before it takes the lock, when it starts to stage its change, or after the commit. */
+async function startStopped(args: readonly string[], when: keyof typeof moments): Promise<Started> {
+  const started = start(args, breakAt(project, moments[when], 'signal=SIGSTOP'));
   const isStopped = (): boolean =>
     existsSync(traceOf(project)) && readFileSync(traceOf(project), 'utf8').includes('stopped by SIGSTOP');
   await until(isStopped);
@@ -164,9 +169,30 @@ describe('two at once', () => {
     await expectWhole();
   });
 
+  it('a make with nothing to do does not wait', noLimit, async () => {
+    succeed(await project.run(['make']));
+    const lock = await openWithLock(project.path('.relaycerts.lock'));
+    await expectWhole();
+    if (lock !== undefined) closeSync(lock);
+  });
+
+  it('a make whose plan is older than another change plans again', noLimit, async () => {
+    succeed(await project.run(['make']));
+    project.settings(settings('mailhost', 'second', 'third'));
+    const make = await startStopped(['make'], 'planned');
+    succeed(await project.run(['renew', '--rekey', 'mailhost', 'second']));
+    succeed(await project.run(['retire']));
+    const pins = project.read(table);
+    succeed(await make.goOn());
+    expect(project.read(table)).toContain('third.example.org');
+    expect(project.read(table)).toEqual(expect.stringContaining(pins.trimEnd()));
+    await expectWhole();
+  });
+
   it('a client that is removed while others wait does not come back', noLimit, async () => {
     succeed(await project.run(['make']));
     expect(project.read(table)).toContain('second.example.org');
+    project.settings(settings('mailhost', 'second', 'third'));
     const lines = [['make'], ['renew', '--force', 'mailhost']];
     const results = await runAfterWait(lines, () => project.settings(settings('mailhost')));
     for (const result of results) succeed(result);

@@ -3,7 +3,7 @@
 
 import { chmodSync, existsSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { noteInstalled } from '../../src/commands/run.js';
+import { noteInstalled } from '../../src/commands/locked.js';
 import { readInstalled } from '../../src/store/installed.js';
 import { layoutOf } from '../../src/store/layout.js';
 import { hostName } from '../support/chain.js';

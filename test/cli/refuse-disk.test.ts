@@ -37,20 +37,22 @@ afterEach(() => {
 const fill = 'dd if=/dev/zero of=filler bs=4k 2>/dev/null || true';
 
 describe('a file system that is read-only', () => {
-  it('has the project: each command reports it, and works after a remount', async () => {
+  it('has the project: each command that would write reports it, and works after a remount', async () => {
     await putMade(project);
     const run = inNamespace(
       project,
       `mount --bind . .
 mount -o remount,bind,ro "$PWD"
 cd "$PWD"
-for words in make 'renew --force' 'passphrase change' 'clean --yes'; do refused "$@" $words; done
+"$@" make
+for words in 'renew --force' 'passphrase change' 'clean --yes'; do refused "$@" $words; done
 mount -o remount,bind,rw "$PWD"
 "$@" renew --force`,
     );
     expect(run.status, run.stderr).toBe(0);
     const readOnly: unknown = expect.stringMatching(/cannot use the lock ".*": the file system is read-only$/u);
-    expect(errorsOf(run.stderr)).toEqual([readOnly, readOnly, readOnly, readOnly]);
+    expect(errorsOf(run.stderr)).toEqual([readOnly, readOnly, readOnly]);
+    expect(run.stderr).toContain('nothing to make: all that the settings ask for is there and right');
     expect(run.stderr).toContain('hint: use a file system that is writable, or remount this one');
   });
 

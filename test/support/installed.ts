@@ -1,7 +1,7 @@
 // Records hosts as installed, as `check` does after looking at them: what is recorded is what they should have now.
 
 import { resolve } from 'node:path';
-import { noteInstalled } from '../../src/commands/run.js';
+import { noteInstalled } from '../../src/commands/locked.js';
 import type { HostName } from '../../src/names.js';
 import type { SeenHost } from '../../src/plan/installed.js';
 import { bundlesOf } from '../../src/render/bundle.js';

@@ -122,6 +122,7 @@ describe('commands', () => {
     'deployment',
     'known-clients',
     'live-relays',
+    'locked',
     'make-ca',
     'new-file',
     'operator-key',

@@ -210,7 +210,7 @@ function isShut(opening: Opening | undefined): boolean {
 function nothingToMake({ held }: Plan, opening: Opening | undefined): string {
   if (held.length > 0) return `nothing to make yet: ${listSome(held.map(({ hostname }) => hostname))} waits`;
   if (isShut(opening)) return "nothing to make, but the CA's passphrase cannot be opened";
-  return 'nothing to make: all that the settings ask for is there and right';
+  return 'nothing to make: every certificate and bundle is there and right';
 }
 
 function renderPlan(plan: Plan, opening: Opening | undefined, sys: Sys): string {

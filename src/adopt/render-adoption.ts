@@ -63,7 +63,7 @@ export function renderAdoption(report: Report, shown: (path: string) => string):
       ? []
       : [`${isNewFile ? 'New' : 'Changed'} ${file}:`, '', ...newText.trimEnd().split('\n').map(clip), ''];
   return `${[
-    `Found ${kind === 'files' ? 'these' : `the CA of ${kind}`}; it is copied, and stays as it is:`,
+    `Found ${kind === 'files' ? 'a CA' : `the CA of ${kind}`}; it is copied, and stays as it is:`,
     ...lines,
     '',
     ...written,

@@ -78,7 +78,7 @@ export async function backup(options: BackupOptions, sys: Sys): Promise<void> {
   } catch (error) {
     // Backups are wanted most when a disk is full or read-only; without the record, status only asks for another one.
     if (!(error instanceof RelaycertsError)) throw error;
-    sys.warn(`status will ask for a backup again: ${error.message}`, error.hint);
+    sys.warn(`status will ask for a backup again: ${error.message}`);
   }
 }
 

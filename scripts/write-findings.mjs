@@ -24,7 +24,7 @@ const filled = (text) => text.replaceAll(/\{(\w+)\}/gu, (_, name) => name.toUppe
 function linesOf({ words, run, root, install }) {
   if (words !== undefined) return [`# ${filled(words)}`];
   if (run !== undefined) return [`relaycerts ${filled(run)}`];
-  if (root !== undefined) return [`ssh root@HOST '${filled(root)}'`];
+  if (root !== undefined) return [`ssh root@HOST '${filled(root).replaceAll("'", String.raw`'\''`)}'`];
   return [`relaycerts deploy ${filled(install)}`];
 }
 

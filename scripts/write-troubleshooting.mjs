@@ -19,17 +19,16 @@ Look at both logs, and at the lines before the one with \`status=deferred\`: it 
 HOST is the host that the line is about; "install it again" is \`relaycerts deploy HOST\`, or by hand what \`relaycerts show HOST\` prints.
 
 \`relaycerts explain\` finds these lines in a log, and prints the cure for your hosts. Lines of Exim, OpenSMTPD, msmtp and
-nullmailer, if a home host has one of them in place of Postfix, are below their kind.
+nullmailer are listed with the lines of Postfix that they match.
 
 This file is made by \`node scripts/write-troubleshooting.mjs\`.
 `;
 
-/** Which hosts log it: the home host sends with smtp(8), the relay receives with smtpd(8). */
+/** Which hosts log it, by the host in the lines; the lines of other programs than Postfix are of home. */
 function placeOf({ samples }) {
-  if (samples.length === 0) return 'In the log of the home host';
-  const at = (program) => samples.some(({ line }) => line.includes(`/${program}[`));
-  if (at('smtp') && at('smtpd')) return 'In both logs';
-  return at('smtp') ? 'In the log of the home host' : 'In the log of the relay';
+  const at = (host) => samples.some(({ line }) => line.includes(` ${host} postfix/`));
+  if (at('mailhost') && at('relayhost')) return 'In both logs';
+  return at('relayhost') ? 'In the log of the relay' : 'In the log of the home host';
 }
 
 function releasesOf({ samples }) {

@@ -117,7 +117,7 @@ export function passphraseSource({ given, material, wanted, folder, sys }: Passp
       'usage',
       `the CA's key ${quotePath(keyPath)} is encrypted, and there is no terminal to ask on`,
       {
-        hint: { run: ['adopt', '...', '--passphrase-fd', '3'], after: '3< PASSPHRASE-FILE' },
+        hint: { run: [...sys.typed, '--passphrase-fd', '3'], after: '3< PASSPHRASE-FILE' },
       },
     );
   };

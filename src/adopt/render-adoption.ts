@@ -43,7 +43,7 @@ export function renderAdoption(report: Report, shown: (path: string) => string):
     ['CA', `${nameOf(ca.held)}, until ${day}, ${keyTypeOfSpki(info.spki) ?? 'unknown key'}`],
     ['', `SHA-256 ${fingerprintOf(info, 'certificate', 'sha256')}`],
     ...ca.flaws.map((flaw) => ['', `${flaw}: renew --ca fixes that`]),
-    ...(flaws.length === 0 ? [] : [['', `works, but has ${listSome(flaws)}: renew --ca adds that`]]),
+    ...(flaws.length === 0 ? [] : [['', `works, but has ${listSome(flaws)}: renew --ca fixes that`]]),
     ...some(adoption.hosts.map((one) => [one.host.role === 'smtpd-server' ? 'relay' : 'home', hostLine(one)])),
     ...some(
       found.revoked.map(({ hostname, line }) => ['revoked', `${hostname}, serial ${line.serial}; it stays revoked`]),
@@ -63,7 +63,7 @@ export function renderAdoption(report: Report, shown: (path: string) => string):
       ? []
       : [`${isNewFile ? 'New' : 'Changed'} ${file}:`, '', ...newText.trimEnd().split('\n').map(clip), ''];
   return `${[
-    `Found ${kind === 'files' ? 'these' : `the CA of ${kind}`}; it is copied, and stays as it is:`,
+    `Found ${kind === 'files' ? 'a CA' : `the CA of ${kind}`}; it is copied, and stays as it is:`,
     ...lines,
     '',
     ...written,

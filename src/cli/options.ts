@@ -83,7 +83,8 @@ export class SysCommand extends Command {
     const [word] = this.args;
     if (word === undefined) return;
     const names = this.commands.map((command) => command.name());
-    const nearest = closestMatch(word.slice(0, 40), names, { maxDistance: 3 });
+    const maxDistance = Math.min(3, Math.ceil(word.length * 0.4));
+    const nearest = closestMatch(word.slice(0, 40), names, { maxDistance });
     // Next to a destructive command, another one that happens to be spelt like it is not what was meant.
     const near = nearest !== undefined && destructive.has(nearest) ? undefined : nearest;
     const meant = near === undefined ? '' : `, did you mean ${near}?`;

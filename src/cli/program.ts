@@ -5,7 +5,6 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { CommanderError, Help } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
-import { RelaycertsError, quote } from '../errors.js';
 import { calledAnywhere } from '../sys/called-as.js';
 import { processSys, type ProcessLike } from '../sys/process-sys.js';
 import { addAdopt } from './adopt.js';
@@ -19,7 +18,7 @@ import { helpWidth } from './fixed-answer.js';
 import { count, SysCommand } from './options.js';
 import { addPassphrase } from './passphrase.js';
 import { addCleanAndWizard, addSetup, runWizard } from './setup.js';
-import { addCompletion } from './shell.js';
+import { addCompletion, addHelp } from './shell.js';
 import { addUpkeep, runStatus } from './upkeep.js';
 
 /** @throws whatever the command throws; `usage` if the line itself is wrong */
@@ -27,12 +26,8 @@ export async function runCommandLine(program: SysCommand, args: readonly string[
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return;
-    // Everything else that is wrong goes through SysCommand.error.
-    throw new RelaycertsError('usage', `there is no command to help with: ${quote(args.at(-1))}`, {
-      hint: { run: ['--help'] },
-    });
+    // The help or the version was printed. Whatever is wrong goes through SysCommand.error.
+    if (!(error instanceof CommanderError && error.exitCode === 0)) throw error;
   }
 }
 
@@ -75,7 +70,7 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
     .option('--no-color', 'no colour (NO_COLOR does the same)')
     .version(packageJson.version, '-V, --version', 'print the version')
     .helpOption('-h, --help', "print this, or a command's help")
-    .helpCommand('help [command]', "print a command's help")
+    .helpCommand(false)
     .showSuggestionAfterError()
     .exitOverride()
     .configureHelp({
@@ -107,6 +102,7 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
   addCleanAndWizard(program);
   addPassphrase(program);
   addCompletion(program);
+  addHelp(program);
   // The program itself accepts any word, to suggest the command that was meant; its commands accept none too many.
   return program
     .allowExcessArguments()
@@ -121,8 +117,9 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
       if (running === program) await program.refuseUnknown();
     })
     .runs(async (sys, global) => {
-      // With --json, an error about the missing settings is an object too.
-      if (existsSync(global.settings) || (global.json && !sys.interactive)) {
+      // Off a terminal, settings that were named and are missing are an error; with --json, it is an object too.
+      const isWanted = global.json || program.opts<RawGlobal>().settings !== 'settings.json';
+      if (existsSync(global.settings) || (isWanted && !sys.interactive)) {
         await runStatus(sys, global);
         return;
       }

@@ -101,7 +101,7 @@ export function addCleanAndWizard(program: SysCommand): void {
     .command('clean')
     .description('list what make made, ask, and remove it')
     .option('--yes', 'do not ask')
-    .option('--all', 'the passphrase file too, if a CA was made here; the operator key is put aside')
+    .option('--all', 'the passphrase file too, if a CA was made here; the operator key stays')
     .examples('relaycerts clean', 'relaycerts clean --yes', 'relaycerts clean --all')
     .runs(async (sys, options: CleanOptions) => {
       const { clean } = await import('../commands/clean.js');

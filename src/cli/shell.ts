@@ -1,7 +1,8 @@
-// `relaycerts completion`: its options and help, and its answers to the shell scripts. completion.ts finds what fits,
-// and commands/host-words.ts the names of hosts.
+// `relaycerts completion`: its options and help, and its answers to the shell scripts; completion.ts finds what fits, and
+// commands/host-words.ts the names of hosts. `relaycerts help`, which knows the tree too.
 
-import { Argument, Option } from 'commander';
+import { Argument, Option, type Command } from 'commander';
+import { RelaycertsError, quote } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { GlobalOptions } from '../commands/run.js';
 import type { Sys } from '../sys/sys.js';
@@ -46,4 +47,23 @@ async function printWords(
     const hosts = await readHostWords(file ?? global.settings, words.at(-1) ?? '', sys);
     sys.write(renderCandidates(hosts.map((word) => ({ word, about: '' }))));
   } else sys.write(renderCandidates(found));
+}
+
+/** Commander's own help command knows only the first word of a command. */
+export function addHelp(program: SysCommand): void {
+  program
+    .command('help')
+    .description("print a command's help")
+    .argument('[command...]', 'the command, by all its words')
+    .examples('relaycerts help make', 'relaycerts help export p12')
+    .action((words: readonly string[]) => {
+      const command = words.reduce<Command>((above, word) => {
+        const found = above.commands.find((one) => one.name() === word);
+        if (found !== undefined) return found;
+        throw new RelaycertsError('usage', `there is no command to help with: ${quote(words.join(' '))}`, {
+          hint: { run: ['--help'] },
+        });
+      }, program);
+      command.outputHelp();
+    });
 }

@@ -9,6 +9,7 @@ import { installParagraph, renderNowRun } from '../render/now-run.js';
 import { addHostTo } from '../settings/host-list.js';
 import { hostsOf, type Settings, type SmtpClient } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
+import { noFindings, readCertificate } from '../store/read-file.js';
 import { isRevokedHost, readRevoked } from '../store/revoked.js';
 import { replaceUnchanged } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
@@ -33,7 +34,10 @@ export async function add({ settings: file, json, hostname: word, relay }: AddOp
         hint: { run: ['remove', hostname], before: 'to give it the other role, first:' },
       });
     }
-    const isRevoked = isRevokedHost(await readRevoked(layoutOf(settings)), hostname);
+    const layout = layoutOf(settings);
+    // After remove --keep, its certificate is here.
+    const certificate = readCertificate(layout.certificate(role, hostname).path, noFindings(-1));
+    const isRevoked = isRevokedHost(await readRevoked(layout), hostname, certificate?.info);
     const next = commandText(settings.program, isRevoked ? ['make', '--again', hostname] : ['make']);
     const edit = there === undefined ? await addHostTo(settings, { role, name: word }, sys) : undefined;
     if (edit !== undefined) await replaceUnchanged(edit.path, edit.before, edit.text, { run: ['add', word] });

@@ -82,7 +82,7 @@ export async function adopt(options: AdoptOptions, sys: Sys): Promise<void> {
     await agree(options, sys, {
       ask: 'Adopt this CA?',
       deed: 'adopt asks before it writes',
-      unasked: { run: ['adopt', '...', '--yes'], before: 'to adopt without asking:' },
+      unasked: { run: [...sys.typed, '--yes'], before: 'to adopt without asking:' },
       declined: 'nothing was written',
     });
     const work = {

@@ -65,7 +65,6 @@ export async function backup(options: BackupOptions, sys: Sys): Promise<void> {
   await writeNewFile(path, bytes, 0o600, (temporary) =>
     proveBackup(temporary, { from: path, archive, opener, given, work }),
   );
-  await writeBackupRecord(settings, record);
   const fingerprint = fingerprintOf(caCertificate.info, 'certificate', 'sha256');
   const recipients = opener instanceof Secret ? [] : opener.map((key) => key.fingerprint);
   if (options.json) {
@@ -74,6 +73,13 @@ export async function backup(options: BackupOptions, sys: Sys): Promise<void> {
   }
   sys.say(`made the backup, and opened the CA's key from it; ${describeOpeners(opener)}`, path);
   sys.say(`  it is of the CA ${fingerprint}; keep it on another machine`);
+  try {
+    await writeBackupRecord(settings, record);
+  } catch (error) {
+    // Backups are wanted most when a disk is full or read-only; without the record, status only asks for another one.
+    if (!(error instanceof RelaycertsError)) throw error;
+    sys.warn(`status will ask for a backup again: ${error.message}`);
+  }
 }
 
 function describeOpeners(opener: Secret | readonly RecipientKey[]): string {

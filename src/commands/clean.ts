@@ -60,7 +60,8 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
             before: 'if there is one, keep the file:',
           });
         }
-        sys.say('the operator key stays', operatorKeyPlace(sys.configHome).path);
+        const { path } = operatorKeyPlace(sys.configHome);
+        if ((await statFile(path)) !== undefined) sys.say('the operator key stays', path);
       }
       await agree(options, sys, {
         ask: `Remove these ${removes.length} files?`,

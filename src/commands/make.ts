@@ -207,9 +207,10 @@ function isShut(opening: Opening | undefined): boolean {
   return opening?.kind === 'missing' || opening?.kind === 'unopenable';
 }
 
-function nothingToMake({ held }: Plan, opening: Opening | undefined): string {
+function nothingToMake({ held, warnings }: Plan, opening: Opening | undefined): string {
   if (held.length > 0) return `nothing to make yet: ${listSome(held.map(({ hostname }) => hostname))} waits`;
   if (isShut(opening)) return "nothing to make, but the CA's passphrase cannot be opened";
+  if (warnings.length > 0) return 'nothing to make, but see the warnings';
   return 'nothing to make: every certificate and bundle is there and right';
 }
 

@@ -125,7 +125,7 @@ async function askLeaving(
   const leaving = (found === undefined ? [] : hostsOf(found.settings)).filter(({ hostname }) => !stays.has(hostname));
   let kept = answers;
   const left: HostName[] = [];
-  for (const { hostname, role } of leaving) {
+  for (const { hostname, role, ssh } of leaving) {
     const isRelay = role === 'smtpd-server';
     const answer = await asker.askOne({
       message: 'Take it out:',
@@ -137,8 +137,13 @@ async function askLeaving(
       ],
     });
     const [key, list] = isRelay ? (['relays', 'smtpdServers'] as const) : (['clients', 'smtpClients'] as const);
-    if (answer === 'yes') left.push(hostname);
-    else kept = { ...kept, [key]: [...(kept[key] ?? writtenHosts(next.text, list)), hostname] };
+    if (answer === 'yes') {
+      left.push(hostname);
+      continue;
+    }
+    // "This machine is: none of them" was answered without it.
+    const local = kept.local === null && ssh.isLocal ? hostname : kept.local;
+    kept = { ...kept, local, [key]: [...(kept[key] ?? writtenHosts(next.text, list)), hostname] };
   }
   return { kept, left };
 }

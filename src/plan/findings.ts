@@ -75,7 +75,7 @@ export function describeFlaw({ code, found }: CaFlaw): string {
     case 'no-path-length':
       return 'no path length';
     case 'not-critical':
-      return `${found} not marked critical`;
+      return `non-critical ${found}`;
     case 'no-key-identifier':
       return 'no subjectKeyIdentifier';
     case 'weak-signature':

@@ -18,7 +18,7 @@ const strangers = [
 
 export function fail2banStep({ port }: SmtpdServer): Step {
   return step('fail2ban', 'Ban strangers from our port', [
-    `For a relay with fail2ban. Only port ${port} is closed to who is banned. Put the machine that runs relaycerts check into ignoreip: it tries the port without a certificate.`,
+    `For a relay with fail2ban. Banned addresses lose only port ${port}. Put the machine that runs relaycerts check into ignoreip: it tries the port without a certificate.`,
     inFile(`/etc/fail2ban/filter.d/${name}.conf`, [
       '[INCLUDES]',
       'before = common.conf',

@@ -25,7 +25,7 @@ export function firewallStep(settings: Settings, host: HostSettings): Step {
     'firewall',
     'Open the port',
     ports.flatMap(([port, who]) => [
-      `TCP port ${port}: ${who}. With the firewall that this host has; a provider's own firewall comes on top.`,
+      `TCP port ${port}: ${who}. Use the lines for the firewall of this host; its provider may have another one in front.`,
       ...[
         [
           'nftables (and in /etc/nftables.conf, so that it stays)',

@@ -119,7 +119,11 @@ function explainSystemError(error: unknown, path: string): RelaycertsError {
     return refuse(`no settings file ${quote(path)}`, { run: ['wizard'] }, error);
   }
   if (code === 'EACCES' || code === 'EPERM') {
-    return refuse(`the settings file may not be read: ${quote(path)}`, `look at its owner and mode: ls -l`, error);
+    return refuse(
+      `the settings file may not be read: ${quote(path)}`,
+      `look at its owner and mode: ls -l ${pathWord(path)}`,
+      error,
+    );
   }
   if (code === 'ELOOP') {
     return refuse(`the settings file is a link to itself: ${quote(path)}`, startOver(path), error);

@@ -154,6 +154,10 @@ Then, unless laptop.example.org is gone:
     await noteAsInstalled(project);
     expect((await run('status')).status).toBe(0);
     expect(succeed(await run('add', 'laptop')).stdout).toContain('  relaycerts make --again laptop.example.org\n');
+    // With its new key it is not revoked.
+    succeed(await run('make', '--again', 'laptop'));
+    succeed(await run('remove', 'laptop', '--keep'));
+    expect(succeed(await run('add', 'laptop')).stdout).toBe('Now run:\n  relaycerts make\n');
   });
 
   it('of a relay: every client first, then its undo, on any port', async () => {

@@ -107,6 +107,15 @@ describe('the drill', () => {
     expect(wide).toEqual([]);
   });
 
+  it('is made, and no failure, if it cannot be noted here', async () => {
+    await putMade(project);
+    mkdirSync(project.path('certs/backup.json'));
+    const { status, stderr } = backup();
+    expect([status, stderr]).toEqual([0, expect.stringMatching(/keep it on another.*\n.*warning: status will ask/u)]);
+    rmSync(project.path('certs/backup.json'), { recursive: true });
+    succeed(restore());
+  });
+
   it('needs nothing but gpg and tar', async () => {
     await putMade(project);
     succeed(backup());

@@ -1,10 +1,11 @@
 // `relaycerts clean`: removes what make made, and nothing else.
 
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
+import { succeed } from '../support/succeed.js';
 
 let project: Project;
 beforeEach(async () => {
@@ -57,6 +58,11 @@ describe('clean', () => {
     expect(cleaned.stdout).not.toContain(operatorKey);
     expect(cleaned.stderr).toContain('the operator key stays: ~/.config/relaycerts/operator-key.asc\n');
     expect(treeOf(join(project.home, '.config'))).toEqual(before);
+  });
+
+  it('--all names no operator key if there is none', async () => {
+    rmSync(join(project.home, '.config/relaycerts/operator-key.asc'));
+    expect(succeed(await project.run(['clean', '--yes', '--all'])).stderr).not.toContain('operator key');
   });
 
   it('--all in one folder leaves what opens the passphrase of another', async () => {

@@ -203,6 +203,7 @@ describe('what is wrong on a command line', () => {
     [['export', 'p12'], 'export p12 --help'],
     [['--wait', 'x', 'make'], '--help'],
     [['help', 'nothing'], '--help'],
+    [['help', 'export', 'p13'], '--help'],
   ])('%j: the hint is the help of that command', async (words, help) => {
     const { status, stderr } = await project.run(words);
     expect([status, stderr.split('\n').at(-2)]).toEqual([2, `relaycerts: hint: relaycerts ${help}`]);

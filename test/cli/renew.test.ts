@@ -156,6 +156,11 @@ describe('renew, for the same key', () => {
     expect(treeOf(project.folder)).toEqual(before);
   });
 
+  it('is what make names, which calls nothing right that has expired', async () => {
+    const { stderr } = succeed(await inDays(project, 400, ['make']));
+    expect(stderr).toMatch(/hint: relaycerts renew .*\nrelaycerts: nothing to make, but see the warnings\n$/u);
+  });
+
   it('with a clock a day behind: refuses to sign, and touches nothing', async () => {
     await expectUntouched(
       project,

@@ -8,6 +8,7 @@ import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { home, relay } from '../support/refusals.js';
 import { succeed } from '../support/succeed.js';
+import { expectError } from '../support/untouched.js';
 
 const clients = ['mailhost', 'laptop', 'shop1', 'shop2'];
 const day = 86_400_000;
@@ -275,6 +276,7 @@ describe('relaycerts with no command', () => {
       status: 0,
       stdout: expect.stringContaining('Usage: relaycerts') as string,
     });
+    expectError(await bare.run(['--settings', 'missing.json']), 2, /no settings file ".*missing\.json"/u, /wizard/u);
     bare.write('settings.json', '{');
     expect((await bare.run([])).status).toBe(2);
     bare.remove();

@@ -441,7 +441,7 @@ describe('settings that are there', () => {
     ['stays', 'Enter', ['mailhost', 'office', 'laptop'], false],
     ['leaves', 'Down', ['laptop'], true],
   ] as const)('a host that is typed over is named, and %s', async (_, key, names, isLeaving) => {
-    project.write('settings.json', old);
+    project.write('settings.json', old.replace('"hostname": "mailhost"', '"hostname": "mailhost", "local": true'));
     const terminal = await openWizard();
     await take(terminal, [
       ['? Mail domain:', '', 'Enter'],
@@ -459,6 +459,8 @@ describe('settings that are there', () => {
     expect(await terminal.ended()).toBe(0);
     const settings = JSON.parse(project.read('settings.json').replace('// ours', '')) as typeof expected;
     expect(settings.smtpClients.map(({ hostname }) => hostname).toSorted()).toEqual(names.toSorted());
+    // This machine was none of the hosts in the answer.
+    expect(settings.smtpClients.some((host) => 'local' in host && host.local === true)).toBe(!isLeaving);
     const told = bare(terminal.screen()).includes(
       bare('to undo and revoke office.example.org: relaycerts remove office'),
     );

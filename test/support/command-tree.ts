@@ -9,8 +9,7 @@ export function leafCommands(...above: readonly string[]): readonly string[] {
   const listed = /^Commands:\n((?: .*\n)+)/mu.exec(stdout)?.[1];
   if (listed === undefined) return [above.join(' ')];
   const names = [...listed.matchAll(/^ {2}([a-z][a-z0-9-]*)/gmu)].map(([, name = '']) => name);
-  // `help help` would be the program's own help again.
-  return names.flatMap((name) => (name === 'help' ? [name] : leafCommands(...above, name)));
+  return names.flatMap((name) => leafCommands(...above, name));
 }
 
 /** True if a command line runs this command. */

@@ -43,8 +43,12 @@ describe('every command', () => {
   it('has help within 80 columns', async () => {
     const project = makeProject();
     for (const command of commands) {
-      const { stdout } = await project.run([...nameOf(command).split(' '), '-h'].filter((word) => word !== ''));
-      expect(stdout).toContain('Usage: relaycerts');
+      const words = nameOf(command)
+        .split(' ')
+        .filter((word) => word !== '');
+      const { stdout } = await project.run([...words, '-h']);
+      expect(stdout).toContain(`Usage: ${['relaycerts', ...words].join(' ')}`);
+      expect((await project.run(['help', ...words])).stdout).toBe(stdout);
       expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
     }
     project.remove();
@@ -121,6 +125,9 @@ describe('a mistyped command', () => {
     const project = makeProject();
     expect((await project.run(['statsu'])).stderr).toContain(
       'did you mean status?\nrelaycerts: hint: relaycerts status\n',
+    );
+    expect((await project.run(['foo'])).stderr).toContain(
+      'unknown command "foo"\nrelaycerts: hint: relaycerts --help\n',
     );
     project.remove();
   });

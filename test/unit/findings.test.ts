@@ -68,3 +68,25 @@ it('docs/findings.md is made from the catalogue', () => {
   const { status, stderr } = spawnSync('node', ['scripts/write-findings.mjs', '--check'], { encoding: 'utf8' });
   expect([status, stderr]).toEqual([0, '']);
 });
+
+it('docs/findings.md has commands that a shell reads as one word each', () => {
+  const commands = [...readFileSync('docs/findings.md', 'utf8').matchAll(/^ssh root@HOST (.*)$/gmu)];
+  expect(commands.length).toBeGreaterThan(20);
+  const counts = commands.map(([, command = '']) =>
+    spawnSync('/bin/sh', ['-c', `set -- ${command}\necho $#`], { encoding: 'utf8', env: { PATH: '' } }).stdout.trim(),
+  );
+  expect(new Set(counts)).toEqual(new Set(['1']));
+});
+
+it('docs/troubleshooting.md names the log that a line is from', () => {
+  const sections = [
+    ...readFileSync('docs/troubleshooting.md', 'utf8').matchAll(
+      /^In the log of the (relay|home host)[^]*?^```\n(.*)/gmu,
+    ),
+  ];
+  expect(sections.length).toBeGreaterThan(20);
+  const wrong = sections.filter(([, place, line = '']) =>
+    line.includes(place === 'relay' ? ' mailhost ' : ' relayhost postfix'),
+  );
+  expect(wrong.map(([, , line]) => line)).toEqual([]);
+});

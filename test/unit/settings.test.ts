@@ -539,14 +539,15 @@ describe('reading the file', () => {
     });
     await chmod(outfile, 0o644);
     const program = `const { readSettings } = await import(${JSON.stringify(outfile)});
-await readSettings(${JSON.stringify(closed)}, { home: '/home/x', program: 'relaycerts', command: 'relaycerts' }).catch(({ code, message }) => console.log(code, message));`;
+await readSettings(${JSON.stringify(closed)}, { home: '/home/x', program: 'relaycerts', command: 'relaycerts' }).catch(({ code, message, hint }) => console.log(code, message, hint));`;
     const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
       cwd: folder,
       encoding: 'utf8',
       ...(process.geteuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}),
     });
     expect(stderr).toBe('');
-    expect(stdout).toBe(`settings the settings file may not be read: ${JSON.stringify(closed)}\n`);
+    const hint = `look at its owner and mode: ls -l ${closed}`;
+    expect(stdout).toBe(`settings the settings file may not be read: ${JSON.stringify(closed)} ${hint}\n`);
   });
 
   test('a good file, by way of a link and up to the last octet allowed', async () => {

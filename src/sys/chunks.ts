@@ -100,7 +100,8 @@ export async function* followChunks(path: string, stop: AbortSignal): AsyncGener
         continue;
       }
       const [own, there] = await Promise.all([file.stat(), stat(path).catch(orMissing)]);
-      if (there !== undefined && (there.ino !== own.ino || there.dev !== own.dev)) {
+      // A folder or a pipe in its place is no log.
+      if (there?.isFile() === true && (there.ino !== own.ino || there.dev !== own.dev)) {
         // What was still written to the old file is read first.
         if (own.size > position) continue;
         await file.close();

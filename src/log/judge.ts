@@ -96,7 +96,7 @@ export function logJudge(hosts: ReadonlySet<string>): Judge {
     (text.startsWith('warning: ') && text.includes('private/relaycerts')) || hosts.has(peerIn(text).name.toLowerCase());
 
   const judgePostfix = ({ program, pid, text: whole }: LogRecord): Verdict => {
-    const text = whole.replaceAll(givenName, '<?>');
+    const text = withoutNames(whole);
     const isOurs = ourTag.test(program);
     const isServer = program.endsWith('/smtpd');
     hasOurs ||= isOurs;
@@ -199,8 +199,13 @@ function peerIn(text: string): { readonly name: string; readonly address: string
   return { name, address };
 }
 
+function withoutNames(text: string): string {
+  return text.replaceAll(givenName, '<?>');
+}
+
 /** A line that does not say who logged it. */
-function judgeUntagged({ text }: LogRecord): Verdict {
-  const kind = findLogKind(text);
+function judgeUntagged(record: LogRecord): Verdict {
+  const text = withoutNames(record.text);
+  const kind = wordsOfClient.test(text) ? undefined : findLogKind(text);
   return kind === undefined ? fine : { is: 'fault', kind, side: 'home', peer: peerIn(text).name, of: 'ours' };
 }

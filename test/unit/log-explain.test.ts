@@ -251,6 +251,10 @@ describe('what a stranger writes is not taken for words of the mail program', ()
   ];
   const elsewhere: readonly (readonly [string, string])[] = [
     [
+      'a command, in a log without heads',
+      `warning: non-SMTP command ${from}: open database x: No such file or directory`,
+    ],
+    [
       'a sender, to Exim',
       '2026-11-27 03:22:06 1xWmXF-0000Ey-35 <= "00:00:00 h postfix/relaycerts/smtp[1]: Relay access denied"@example.net H=x [203.0.113.9]',
     ],

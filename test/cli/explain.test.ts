@@ -215,6 +215,16 @@ describe('explain --follow', () => {
     expect(out.match(/\[expired\]/gu)).toHaveLength(2);
   });
 
+  it('ends if nobody reads what it finds', async () => {
+    const log = project.path('unread.log');
+    writeFileSync(log, reject + left);
+    follow('unread.log');
+    await until('[pin-not-listed]');
+    child.stdout?.destroy();
+    appendFileSync(log, expired);
+    expect(await ended).toBe(3);
+  });
+
   it('takes only a file: a pipe is read by standard input', async () => {
     execFileSync('mkfifo', [project.path('pipe')]);
     symlinkSync('pipe', project.path('link'));

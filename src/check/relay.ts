@@ -28,17 +28,19 @@ export function judgeConnection(talk: Conversation, expected: ExpectedRelay): re
   const banner = wordsOf(replies.greeting);
   const isForeign = !isOwnBanner(replies.greeting, expected.names);
   if (stage === 'connect') return find(connectKind(broken), {});
-  if (stage === 'greeting') {
+  if (stage === 'greeting' && broken !== undefined && broken.kind !== 'not-smtp') return find('no-greeting');
+  if (stage === 'greeting' || stage === 'ehlo') {
     if (broken?.kind === 'not-smtp') return find('not-smtp', { found: broken.words });
-    if (broken !== undefined) return find('no-greeting');
-    return find(isForeign ? 'banner-foreign' : 'greeting-refused', { found: banner });
+    if (isForeign) return find('banner-foreign', { found: banner });
+    return find('greeting-refused', { found: broken?.words ?? wordsOf(replies[stage]) });
   }
   const features = replies.ehlo?.lines.slice(1).map((line) => line.toUpperCase().trim()) ?? [];
-  if (stage === 'ehlo' || !features.includes('STARTTLS') || talk.call.tls === undefined) {
+  if (!features.includes('STARTTLS') || talk.call.tls === undefined) {
     return isForeign ? find('banner-foreign', { found: banner }) : find('tls-not-offered');
   }
   if (stage === 'starttls') {
     if (replies.starttls?.code === 454) return [findingOf('relay-tls-off', hostname)];
+    if (broken !== undefined && !isForeign) return find('handshake-failed', { found: broken.words });
     return find(isForeign ? 'banner-foreign' : 'tls-not-offered', { found: banner });
   }
   if (talk.tls === undefined) {

@@ -14,7 +14,7 @@ import { readSettings } from '../settings/load.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { readInventory } from '../store/read.js';
 import { followChunks, readChunks, unpacked, untilStopped, type Chunks } from '../sys/chunks.js';
-import { untilInterrupted } from '../sys/interrupt.js';
+import { interruptWork, untilInterrupted } from '../sys/interrupt.js';
 import { statFile } from '../sys/files.js';
 import { resolveLinks } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
@@ -45,8 +45,8 @@ export async function explain(options: ExplainOptions, sys: Sys): Promise<void> 
       : {},
   );
   const { name, open } = await findLog(options, settings, sys);
-  if (options.follow) await untilInterrupted((stop) => drain(untilStopped(open(stop), stop), tally));
-  else await drain(open(undefined), tally);
+  if (options.follow) await untilInterrupted((stop) => drain(untilStopped(open(stop), stop), tally, sys));
+  else await drain(open(undefined), tally, sys);
   const summary = tally.summary();
   if (summary.faults.length > 0) names ??= await findNames(options, settings, sys);
   const explained = summary.faults.map((fault) => explainFault(fault, settings, names));
@@ -80,8 +80,12 @@ async function findNames(
   }
 }
 
-async function drain(chunks: Chunks, { sink }: Tally): Promise<void> {
-  for await (const chunk of chunks) sink.add(chunk);
+async function drain(chunks: Chunks, { sink }: Tally, sys: Sys): Promise<void> {
+  for await (const chunk of chunks) {
+    sink.add(chunk);
+    // Nobody reads any more what is found in a log that grows.
+    if (!(await sys.flush())) interruptWork();
+  }
   sink.end();
 }
 

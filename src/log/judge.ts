@@ -62,16 +62,23 @@ const alarm =
  * connections and processes, mail that is deleted while it is sent, or what the next line or the one before names.
  */
 const noise =
-  /hostname \S+ does not resolve|hostname \S+ verification failed|[Cc]onnection (?:rate|concurrency|count) limit|run-time library|non-SMTP command|command pipelining|numeric (?:host|domain) name|relayhost configuration problem|llegal address syntax|too many errors|Unable to look up|CONNECT|read timeout|smtp_tls_per_site ignored|TCP map|connect to Milter service|milter \S+: (?:can't read|read error)|Recipient address rejected: User unknown|status=undeliverable .*[Uu]ser unknown|status=deferred \((?:delivery temporarily suspended: )?lost connection with |Service currently unavailable|premature end-of-input on (?:private|public)\/|(?:private|public)\/\S+ socket: malformed response|problem talking to (?:server|service) \S+: (?:Success|Connection reset|Broken pipe)|open active \w+: No such file|file system clock is \d+ seconds? ahead|resetting file time stamps|dict_nis_init: NIS domain name not set|dict_proxy_open: service \w+: Connection reset|system library:.*fopen|BIO routines:\S*:no such file|x509 certificate routines:\S*:(?:system|BIO) lib/;
+  /hostname \S+ does not resolve|hostname \S+ verification failed|[Cc]onnection (?:rate|concurrency|count) limit|run-time library|numeric (?:host|domain) name|relayhost configuration problem|too many errors|Unable to look up|CONNECT|read timeout|smtp_tls_per_site ignored|TCP map|connect to Milter service|milter \S+: (?:can't read|read error)|Recipient address rejected: User unknown|status=undeliverable .*[Uu]ser unknown|status=deferred \((?:delivery temporarily suspended: )?lost connection with |Service currently unavailable|premature end-of-input on (?:private|public)\/|(?:private|public)\/\S+ socket: malformed response|problem talking to (?:server|service) \S+: (?:Success|Connection reset|Broken pipe)|open active \w+: No such file|file system clock is \d+ seconds? ahead|resetting file time stamps|dict_nis_init: NIS domain name not set|dict_proxy_open: service \w+: Connection reset|system library:.*fopen|BIO routines:\S*:no such file|x509 certificate routines:\S*:(?:system|BIO) lib/;
+/** What a client wrote, in a server's line about it. */
+const wordsOfClient =
+  /^(?:warning: )?(?:non-SMTP command|improper command pipelining|Illegal address syntax|malformed BDAT|bad ETRN) | subject(?:_CN)?=/;
+/** The same for addresses, and the name in HELO. */
+const givenName = /<(?:"(?:[^"\\]|\\.){0,400}"|[^<>"]){0,400}>/g;
 /** The same for the other programs: what they log about mail that waits or is returned. */
-const alarmElsewhere = / (?:==|\*\*) |result="(?:Temp|Perm)Fail"|mta error reason=|errormsg=|smtp: Failed: /;
+const alarmElsewhere =
+  /^[\w-]{16,23} (?:==|\*\*) |result="(?:Temp|Perm)Fail"|mta error reason=|errormsg=|smtp: Failed: /;
+/** Their lines about a client: OpenSMTPD's, Exim's about a mail, and Exim's without one. */
+const clientElsewhere = /^(?:[\da-f]{16} smtp |[\w-]{16,23} (?:<=|H=)|H=|SMTP |rejected |unexpected )/;
 const sentElsewhere = / => \S+ .* C="250|result="Ok"|exitcode=EX_OK|^Sent file\./;
 /** What another line says better: the previous one, or that of the attempt after which a mail was not retried. */
 const echoElsewhere =
   /retry time not reached|smtp: Failed: Connect failed|TLS session: NULL|lookup of host \S+ failed in/;
 const peerInLine = /(?:from|to|for|host|with|relay=) ?([\w.-]{1,255})\[([\da-fA-F.:]{2,45})\]/;
 const peerElsewhere = /(?:H=|host=|host: |relay="[^"(]*\()([\w.-]{1,255})/;
-const nameAndAddress = /([\w.-]{1,255})\[([\da-fA-F.:]{2,45})\]/g;
 
 /** Judges the records of one log, in order. `hosts` are the FQDNs in the settings, relays and homes. */
 export function logJudge(hosts: ReadonlySet<string>): Judge {
@@ -86,10 +93,10 @@ export function logJudge(hosts: ReadonlySet<string>): Judge {
   };
 
   const namesOurs = (text: string): boolean =>
-    text.includes('private/relaycerts') ||
-    (hosts.size > 0 && [...text.matchAll(nameAndAddress)].some(([, name = '']) => hosts.has(name.toLowerCase())));
+    (text.startsWith('warning: ') && text.includes('private/relaycerts')) || hosts.has(peerIn(text).name.toLowerCase());
 
-  const judgePostfix = ({ program, pid, text }: LogRecord): Verdict => {
+  const judgePostfix = ({ program, pid, text: whole }: LogRecord): Verdict => {
+    const text = withoutNames(whole);
     const isOurs = ourTag.test(program);
     const isServer = program.endsWith('/smtpd');
     hasOurs ||= isOurs;
@@ -103,6 +110,7 @@ export function logJudge(hosts: ReadonlySet<string>): Judge {
       else if (text.includes(' TLS connection ')) nameless.delete(pid);
       return isOurs && (isServer ? text.includes(': client=') : text.includes(' status=sent ')) ? sent : fine;
     }
+    if (isServer && wordsOfClient.test(text)) return fine;
     if (!isOurs && !alarm.test(text) && !text.includes('TLS')) return fine;
     let kind = findLogKind(text);
     // Postfix 3.5 has no line of its own for this.
@@ -128,6 +136,7 @@ export function logJudge(hosts: ReadonlySet<string>): Judge {
 
   const judgeElsewhere = ({ text }: LogRecord): Verdict => {
     hasOurs = true;
+    if (clientElsewhere.test(text)) return fine;
     // Exim's own lines begin with the mail's ID.
     if (sentElsewhere.test(text)) return sent;
     const kind = findLogKind(text);
@@ -190,8 +199,13 @@ function peerIn(text: string): { readonly name: string; readonly address: string
   return { name, address };
 }
 
+function withoutNames(text: string): string {
+  return text.replaceAll(givenName, '<?>');
+}
+
 /** A line that does not say who logged it. */
-function judgeUntagged({ text }: LogRecord): Verdict {
-  const kind = findLogKind(text);
+function judgeUntagged(record: LogRecord): Verdict {
+  const text = withoutNames(record.text);
+  const kind = wordsOfClient.test(text) ? undefined : findLogKind(text);
   return kind === undefined ? fine : { is: 'fault', kind, side: 'home', peer: peerIn(text).name, of: 'ours' };
 }

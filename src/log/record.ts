@@ -7,8 +7,8 @@ import type { LogRecord } from './log-record.js';
 
 const clock = String.raw`\d\d:\d\d:\d\d\S*`;
 const zone = String.raw`(?: (?:[A-Z]{3,5}|[+-]\d{4})(?= \S+ \S))?`;
-// Month names and their place depend on the language.
-const time = String.raw`(.{0,48}?${clock}${zone}|\[ *\d{1,12}\.\d{1,6}\]|\d{9,11}\.\d{1,6})`;
+// Month names and their place depend on the language. A later clock may be a client's words.
+const time = String.raw`((?:(?!${clock}).){0,48}${clock}${zone}|\[ *\d{1,12}\.\d{1,6}\]|\d{9,11}\.\d{1,6})`;
 // Busybox's syslogd writes facility and level after the host.
 const facility = String.raw`(?:[a-z0-9]{3,8}\.[a-z]{3,7} )?`;
 const syslog = new RegExp(

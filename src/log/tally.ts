@@ -205,7 +205,7 @@ function copyOfCounted(record: LogRecord, verdict: Counted): readonly [LogRecord
       { ...nothing, time },
       { ...verdict, address: copyOf(verdict.address) },
     ];
-  const [host, program, text] = [copyOf(record.host), copyOf(record.program), copyOf(record.text)];
+  const [host, program, text] = [copyOf(record.host), copyOf(record.program), copyOf(record.text.slice(0, mostOfLine))];
   const of = typeof verdict.of === 'string' ? verdict.of : { client: copyOf(verdict.of.client) };
   return [
     { ...nothing, time, host, program, text },

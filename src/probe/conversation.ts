@@ -62,7 +62,7 @@ export interface Conversation {
 /** Holds a conversation. It never throws because of the server: that is in the result. */
 export async function converse(call: Call, patience: Patience = usualPatience): Promise<Conversation> {
   const talk = new Talk(call, patience);
-  const timer = setTimeout(() => talk.end('slow'), patience.whole);
+  const timer = setTimeout(() => talk.end(new ConversationBreak('slow', 'it takes too long')), patience.whole);
   try {
     await talk.run();
     return talk.result(undefined);
@@ -162,10 +162,11 @@ class Talk {
 
   #handshake(socket: Socket, { name, ca, shown }: NonNullable<Call['tls']>): Promise<TLSSocket> {
     return new Promise((resolve, reject) => {
-      const fail = (words: string): void => {
+      const fail = (why: ConversationBreak): void => {
         clearTimeout(timer);
-        reject(new ConversationBreak('tls', words));
+        reject(why);
       };
+      const failTls = (words: string): void => fail(new ConversationBreak('tls', words));
       const secure = connectTls({
         socket,
         servername: name,
@@ -178,11 +179,11 @@ class Talk {
       });
       this.#socket = secure;
       const timer = setTimeout(() => {
-        fail('the handshake does not end');
+        fail(new ConversationBreak('slow', 'the handshake does not end'));
         secure.destroy();
       }, this.#patience.reply);
-      secure.on('error', (error: Error) => fail(error.message));
-      secure.once('close', () => fail('it closed the connection in the handshake'));
+      secure.on('error', (error: Error) => (error instanceof ConversationBreak ? fail(error) : failTls(error.message)));
+      secure.once('close', () => failTls('it closed the connection in the handshake'));
       secure.once('secureConnect', () => {
         clearTimeout(timer);
         const certificate = secure.getPeerX509Certificate();
@@ -205,10 +206,10 @@ class Talk {
   }
 
   /** Ends the connection; `why` if that is a result. */
-  end(why: 'slow' | undefined): void {
+  end(why: ConversationBreak | undefined): void {
     if (this.#isOver) return;
     this.#isOver = why === undefined;
     this.#socket?.on('error', () => undefined);
-    this.#socket?.destroy();
+    this.#socket?.destroy(why);
   }
 }

@@ -56,7 +56,7 @@ export class ReplyReader {
   };
 
   readonly #onError = (error: Error): void => {
-    this.#stop(new ConversationBreak('closed', error.message));
+    this.#stop(error instanceof ConversationBreak ? error : new ConversationBreak('closed', error.message));
   };
 
   readonly #onClose = (): void => {

@@ -147,11 +147,11 @@ function notesOf({ strangers, otherLines, trialLines, moreUnknown, hasOurs }: Lo
 }
 
 function sumOf(
-  { lines: all, first, last, sent, faults, unknown }: LogSummary,
+  { lines: all, first, last, sent, faults, unknown, moreUnknown }: LogSummary,
   explained: readonly Explanation[],
 ): string {
   const bad = faults.reduce((sum, { count }) => sum + count, 0);
-  const odd = unknown.reduce((sum, { count }) => sum + count, 0);
+  const odd = unknown.reduce((sum, { count }) => sum + count, moreUnknown);
   const when = first === '' ? '' : ` from ${shorten(first)} to ${shorten(last)}`;
   return [
     explained.length === 0 ? 'no fault' : some(explained.length, 'fault'),

@@ -54,7 +54,7 @@ warn_of_main_cf() {
     all_services | while IFS=' ' read -r id _; do settings_of "$id"; done |
       sed -n 's/^\(smtpd_recipient_restrictions\)=.*/ours \1/p; s/^\(smtpd_sender_restrictions\)=.*/ours \1/p; s/^\(.*\)=$/ours \1/p'
     postconf -xn 2>/dev/null
-  } | awk '$1 == "ours" { names[$2]; next } $1 in names && $1 !~ /tls_/ && NF > 2' | while IFS= read -r line; do
+  } | awk '$1 == "ours" { names[$2]; next } $1 in names && $1 !~ /tls_/ && NF > 2 && !/= relaycerts_[0-9a-z_]+$/' | while IFS= read -r line; do
     say "port $port goes without what main.cf has: $line"
   done
   if ! settings_of "$service" | grep -q '^smtpd_milters=.' &&

@@ -48,14 +48,8 @@ check_tunnel() {
     [ ! -f "$file" ] || ! grep -Eqv '^[][A-Za-z0-9.:-]+ [a-z0-9-]+ [A-Za-z0-9+/]+=*$' "$file" ||
       fail "$file has more than host keys" "remove it, and install $host again"
     [ -s "$file" ] || warn "$host does not know the ssh host key of $relay, so there is no tunnel to it: $tunnel_hint"
-    is_free "$(unit_file_of "$relay")"
   done
-}
-
-# A unit of that name is ours, or not there.
-is_free() {
-  [ ! -f "$1" ] || grep -q '^# Made by relaycerts' "$1" ||
-    fail "$1 on $host is not ours; nothing was changed" "rename it, or set another tunnel.user"
+  check_tunnel_files
 }
 
 is_right_tunnel() {

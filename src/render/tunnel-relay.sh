@@ -38,6 +38,7 @@ check_tunnel() {
     fail "$bundle/tunnel_keys has more than keys; nothing was changed" "copy the bundle again: $copy_hint"
   ! getent passwd "$tunnel_user" >/dev/null || is_our_user ||
     fail "$host has an account $tunnel_user that is not ours; nothing was changed" "set another tunnel.user in the settings"
+  check_tunnel_files
   messages=$("$sshd" -t 2>&1) ||
     fail "sshd -t finds an error in its settings as they are; nothing was changed: $messages" "sshd -t"
   for process in $(ss -H -ltnp "sport = :$tunnel_listen" 2>/dev/null | grep -v '"sshd' | sed -n 's/.*users:(("\([^"]*\)".*/\1/p'); do

@@ -3,7 +3,7 @@
 # replaced all at once, and the old ones come back if a later step fails. end_files, of tunnel-home.sh or
 # tunnel-relay.sh, prints them as lines: the path, then a line of the file. None of them is secret.
 
-: "${saved:?}"
+: "${host:?}" "${folder:?}" "${saved:?}"
 
 # Files were replaced in this run; each has a folder in $saved/tunnel until the end: path, and old if it was there.
 tunnel_changed=no
@@ -15,6 +15,15 @@ tunnel_text() { end_files | sed -n "s,^$1 ,,p"; }
 is_right_file() { tunnel_text "$1" | cmp -s - "$1" && [ -z "$(find "$1" -prune ! -perm 644)" ]; }
 
 tunnel_files_are_right() { tunnel_paths | while IFS= read -r path; do is_right_file "$path" || exit 1; done; }
+
+# What has these names outside our folder is ours, or not there.
+check_tunnel_files() {
+  for path in $(tunnel_paths); do
+    case $path in "$folder"/*) continue ;; esac
+    { [ ! -e "$path" ] && [ ! -L "$path" ]; } || grep -q '^# \(Made by \)\{0,1\}relaycerts' "$path" 2>/dev/null ||
+      fail "$path on $host is not ours; nothing was changed" "rename it, or set another tunnel.user in the settings"
+  done
+}
 
 place_tunnel_files() {
   tunnel_changed=yes

@@ -37,11 +37,21 @@ export async function* readChunks(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-/** gzip is unpacked, whatever the file's name; anything else is unchanged. @throws files - damaged gzip */
+/** How files begin that are not unpacked here, and by which program each is. */
+const packers = [
+  ['xz', '\u00FD7zXZ\0'],
+  ['zstd', '(\u00B5/\u00FD'],
+  ['bzip2', 'BZh'],
+] as const;
+
+/**
+ * gzip is unpacked, whatever the file's name; anything else is unchanged.
+ * @throws files - damaged gzip, or packed by another program
+ */
 export async function* unpacked(chunks: Chunks, name: string): AsyncGenerator<Buffer> {
   const source = chunks[Symbol.asyncIterator]();
   let head = Buffer.alloc(0);
-  while (head.length < 2) {
+  while (head.length < 6) {
     const piece = await source.next();
     if (piece.done === true) break;
     head = Buffer.concat([head, piece.value]);
@@ -50,6 +60,12 @@ export async function* unpacked(chunks: Chunks, name: string): AsyncGenerator<Bu
     if (head.length > 0) yield head;
     for await (const chunk of { [Symbol.asyncIterator]: () => source }) yield Buffer.from(chunk);
   };
+  const packer = packers.find(([, begin]) => head.toString('latin1').startsWith(begin))?.[0];
+  if (packer !== undefined) {
+    throw new RelaycertsError('files', `${name} is packed with ${packer}`, {
+      hint: { run: ['explain', '-'], before: `${packer} -dc FILE |` },
+    });
+  }
   if (head[0] !== 0x1f || head[1] !== 0x8b) {
     if (head.length > 0) yield head;
     yield* { [Symbol.asyncIterator]: () => source };
@@ -84,7 +100,8 @@ export async function* followChunks(path: string, stop: AbortSignal): AsyncGener
         continue;
       }
       const [own, there] = await Promise.all([file.stat(), stat(path).catch(orMissing)]);
-      if (there !== undefined && (there.ino !== own.ino || there.dev !== own.dev)) {
+      // A folder or a pipe in its place is no log.
+      if (there?.isFile() === true && (there.ino !== own.ino || there.dev !== own.dev)) {
         // What was still written to the old file is read first.
         if (own.size > position) continue;
         await file.close();

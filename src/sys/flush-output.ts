@@ -9,13 +9,14 @@ interface Output {
   write(data: string, done: (error?: Error | null) => void): unknown;
 }
 
-/** @throws files - stdout cannot take what was written to it */
-export async function flushOutput(stream: Output): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
+/** False if its reader has gone. @throws files - stdout cannot take what was written to it */
+export function flushOutput(stream: Output): Promise<boolean> {
+  return new Promise((resolve, reject) => {
     stream.write('', (given) => {
       const error = stream.errored ?? given;
       // If the reader has gone (relaycerts show | head), that is not an error.
-      if (error === null || error === undefined || systemCode(error) === 'EPIPE') resolve();
+      if (error === null || error === undefined) resolve(true);
+      else if (systemCode(error) === 'EPIPE') resolve(false);
       else reject(outputError(error));
     });
   });

@@ -43,9 +43,10 @@ export interface Sys {
   /** The same for a secret: warns if stdout is a file that others can read. */
   writeSecret(data: string | Uint8Array): void;
   /**
-   * Resolves when stdout has accepted everything written, or its reader has gone. @throws files - such as a full disk
+   * Resolves when stdout has accepted everything written; false if its reader has gone. @throws files - such as a full
+   * disk
    */
-  flush(): Promise<void>;
+  flush(): Promise<boolean>;
   /** With --quiet stdout gets data only. */
   readonly isQuiet: boolean;
   /**

@@ -2,7 +2,16 @@
 // settings; its text and its JSON; --follow on a log that grows, is rotated and is truncated.
 
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { appendFileSync, chmodSync, renameSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  renameSync,
+  rmdirSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -187,8 +196,11 @@ describe('explain --follow', () => {
     appendFileSync(log, expired.slice(80));
     await until('[expired]');
     renameSync(log, `${log}.1`);
+    mkdirSync(log);
     appendFileSync(`${log}.1`, symptom);
     await until('[not-verified]');
+    await sleep(500);
+    rmdirSync(log);
     writeFileSync(log, expired.replace('certificate has expired', 'certificate not yet valid'));
     await until('[not-yet-valid]');
     truncateSync(log);
@@ -201,6 +213,16 @@ describe('explain --follow', () => {
       'grows.log: 4 faults; 7 lines from Nov 27 00:40:00 to Nov 27 00:39:00; 2 of them fine; 1 mail went through, the last Nov 27 00:40:00',
     );
     expect(out.match(/\[expired\]/gu)).toHaveLength(2);
+  });
+
+  it('ends if nobody reads what it finds', async () => {
+    const log = project.path('unread.log');
+    writeFileSync(log, reject + left);
+    follow('unread.log');
+    await until('[pin-not-listed]');
+    child.stdout?.destroy();
+    appendFileSync(log, expired);
+    expect(await ended).toBe(3);
   });
 
   it('takes only a file: a pipe is read by standard input', async () => {

@@ -233,6 +233,10 @@ state | cmp - "$top/first"
 paste "$relay_undo" | dash
 state | cmp - "$top/stock"
 ls /etc/postfix | cmp - "$top/names"
+postconf -X smtpd_recipient_restrictions
+paste "$port25" | dash
+paste "$port25" | dash >"$top/again"
+if grep 'goes without' "$top/again" >&2; then exit 1; fi
 `);
   });
 

@@ -3,7 +3,7 @@
 
 import { generateKeyPairSync } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -98,11 +98,34 @@ it.each(hostsOf(settings).slice(1))('each shell reads the script of $hostname', 
 });
 
 it.each([
+  ['the settings of another program', 'Match Group sftp\n', 1],
+  ['ours', '# Made by relaycerts; changes are lost.\n', 0],
+  ['keys of ours', '# relaycerts example.org: the keys\n', 0],
+  ['a link to nowhere', undefined, 1],
+])('a file outside our folder is replaced only if it is ours: %s', (_, there, wanted) => {
+  const path = join(folder, 'sftp.conf');
+  rmSync(path, { force: true });
+  if (there === undefined) symlinkSync('/nonexistent/file', path);
+  else writeFileSync(path, there);
+  const text = [
+    'host=x folder=/nonexistent saved=x',
+    `end_files() { echo '${path} x'; echo /nonexistent/relayhost.known_hosts x; }`,
+    'fail() { echo "$1"; exit 1; }',
+    '. src/render/tunnel.sh',
+    'check_tunnel_files',
+  ].join('\n');
+  const said = wanted === 0 ? '' : `${path} on x is not ours; nothing was changed\n`;
+  expect(run(['sh', '-eu', '-c', text])).toEqual([wanted, said]);
+});
+
+it.each([
   ['a key', 'ecdsa-sha2-nistp256 AAAA=', 'restrict,x="1" ecdsa-sha2-nistp256 AAAA='],
   ['none, because home is revoked', undefined, undefined],
 ])('what a relay lets in is replaced by what its bundle has: %s', (_, key, line) => {
   writeFileSync(join(folder, 'tunnel_keys'), ['# the keys', key, ''].filter((one) => one !== undefined).join('\n'));
-  const values = 'host saved copy_hint tunnel_comment tunnel_listen tunnel_home'.split(' ').map((name) => `${name}=x`);
+  const values = 'host folder saved copy_hint tunnel_comment tunnel_listen tunnel_home'
+    .split(' ')
+    .map((name) => `${name}=x`);
   const text = [
     ...values,
     `bundle=${folder} tunnel_user=tunnel tunnel_limits='restrict,x="1"'`,

@@ -95,7 +95,7 @@ describe('a server that', () => {
     ],
     ['says more before TLS begins', replying(hello, features, ok, ok, '220 go\r\n250 injected\r\n'), 'tls', 'not-smtp'],
     ['speaks no TLS after STARTTLS', replying(hello, features, ok, ok, '220 go\r\n', '500 what\r\n'), 'tls', 'tls'],
-    ['says nothing after STARTTLS', replying(hello, features, ok, ok, '220 go\r\n'), 'tls', 'tls'],
+    ['says nothing after STARTTLS', replying(hello, features, ok, ok, '220 go\r\n'), 'tls', 'slow'],
     ['sends garbage as TLS', replying(hello, features, ok, ok, '220 go\r\n', Buffer.alloc(70_000, 22)), 'tls', 'tls'],
   ] as const)('%s: ends in time', async (_, serve, stage, kind) => {
     const { talk, milliseconds } = await meet(serve);
@@ -116,6 +116,15 @@ describe('a server that', () => {
     });
     expect(talk.broken?.kind).toBe('slow');
     expect(milliseconds).toBeLessThan(10_000);
+  });
+
+  it('answers each command only just in time: ends as slow, so that a fleet is not tried one by one', async () => {
+    const { talk } = await meet((socket) => {
+      const answer = (text: string) => setTimeout(() => socket.write(text), 250);
+      answer(hello);
+      socket.on('data', () => answer(ok));
+    });
+    expect(talk.broken).toEqual({ kind: 'slow', words: 'it takes too long' });
   });
 
   it('floods for a while: uses little memory', async () => {

@@ -53,6 +53,13 @@ describe('a connection', () => {
       'greeting-refused',
       talk('greeting', { greeting: { code: 421, lines: ['4.3.0 relayhost.example.org Server local error'] } }),
     ],
+    [
+      'greeting-refused',
+      talk('ehlo', { greeting, ehlo: { code: 451, lines: ['4.7.1 Service unavailable - try again later'] } }),
+    ],
+    ['greeting-refused', talk('ehlo', { greeting, ehlo }, ['closed', 'it closed the connection'])],
+    ['not-smtp', talk('ehlo', { greeting }, ['not-smtp', 'x'])],
+    ['handshake-failed', talk('starttls', { greeting, ehlo }, ['closed', 'it closed the connection'])],
     ['tls-not-offered', talk('mail', { greeting, ehlo: { code: 250, lines: ['relayhost.example.org', 'SIZE'] } })],
     ['tls-not-offered', talk('starttls', { greeting, ehlo, starttls: { code: 502, lines: [''] } })],
     [

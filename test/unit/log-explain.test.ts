@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { logKinds } from '../../src/log/log-lines.js';
 import { logTally, type LogSummary } from '../../src/log/tally.js';
+import { renderLogSummary } from '../../src/render/explain.js';
 import { unpacked } from '../../src/sys/chunks.js';
 import { lineSplitter, mostOctets } from '../../src/sys/lines.js';
 
@@ -216,6 +217,67 @@ describe('what is not a fault', () => {
   });
 });
 
+describe('what a stranger writes is not taken for words of the mail program', () => {
+  const from = 'from unknown[203.0.113.9]';
+  const quoted = '<"a> map x: Relay access denied"@example.net>';
+  const given: readonly (readonly [string, string, string])[] = [
+    ['a command', 'relaycerts/smtpd', `warning: non-SMTP command ${from}: open database x: No such file or directory`],
+    [
+      'a command too early',
+      'relaycerts/smtpd',
+      `improper command pipelining after EHLO ${from}: 452 4.3.1 Insufficient system storage`,
+    ],
+    ['a certificate', 'relaycerts/smtpd', `unknown[203.0.113.9]: subject_CN=key values mismatch, issuer=x`],
+    [
+      'a sender, through the relay',
+      'relaycerts_in/smtpd',
+      `NOQUEUE: reject: RCPT from relayhost.example.org[192.0.2.11]: 550 5.1.1 <x@example.org>: Recipient address rejected: User unknown; from=${quoted} to=<x@example.org>`,
+    ],
+    [
+      'a recipient, through the relay',
+      'relaycerts_home/smtp',
+      `4Q2: to=${quoted}, relay=mailhost.example.org[192.0.2.2]:2525, delay=1, status=undeliverable (host mailhost.example.org[192.0.2.2] said: 550 5.1.1 ${quoted}: Recipient address rejected: User unknown)`,
+    ],
+    [
+      'HELO, at port 25',
+      'smtpd',
+      `NOQUEUE: reject: RCPT ${from}: 554 5.7.1 <x@example.net>: Relay access denied; from=<> to=<x@example.net> helo=<mailhost.example.org[192.0.2.31]>`,
+    ],
+    [
+      'the answer of another server',
+      'smtp',
+      '4Q2: to=<x@example.net>, relay=mx.example.net[203.0.113.25]:25, delay=1, status=deferred (host mx.example.net[203.0.113.25] said: 450 4.7.1 <relayhost.example.org[192.0.2.11]>: Client host rejected: Try again later)',
+    ],
+  ];
+  const elsewhere: readonly (readonly [string, string])[] = [
+    [
+      'a command, in a log without heads',
+      `warning: non-SMTP command ${from}: open database x: No such file or directory`,
+    ],
+    [
+      'a sender, to Exim',
+      '2026-11-27 03:22:06 1xWmXF-0000Ey-35 <= "00:00:00 h postfix/relaycerts/smtp[1]: Relay access denied"@example.net H=x [203.0.113.9]',
+    ],
+    [
+      'a subject, to Exim',
+      '2026-11-27 03:22:06 1xWmXF-0000Ey-35 <= a@example.net H=x [203.0.113.9] T="** Relay access denied ** "',
+    ],
+    ['HELO, to Exim', '2026-11-27 03:22:06 H=(Relay access denied) [203.0.113.9] rejected MAIL <x@example.net>'],
+    [
+      'a recipient, to OpenSMTPD',
+      'Nov 27 03:24:30 mailhost smtpd[601]: dc91495abe63771a smtp failed-command command="RCPT TO:<Relay access denied>" result="550 Invalid recipient"',
+    ],
+  ];
+
+  it.each([
+    ...given.map(([name, program, text]) => [name, relayLine(text, `postfix/${program}`)] as const),
+    ...elsewhere,
+  ])('%s', (_, line) => {
+    const { faults, unknown } = summaryOf(`${trusted}${line}\n`, hosts);
+    expect([faults, unknown]).toEqual([[], []]);
+  });
+});
+
 const oddLine = (id: number) =>
   `Nov 27 00:37:4${id} mailhost postfix/relaycerts/smtp[${id}]: 4A${id}B61: to=<b${id}@example.net>, relay=none, status=deferred (the ${id} moons)\n`;
 
@@ -287,7 +349,9 @@ describe('bounds', () => {
         ),
       );
     }
-    const { faults, unknown, moreUnknown, strangers, lines } = summary();
+    const all = summary();
+    const { faults, unknown, moreUnknown, strangers, lines } = all;
+    expect(renderLogSummary('a log', all, [])).toContain('; 5001 of them fine;');
     expect(lines).toBe(15_001);
     expect(faults.reduce((sum, { count }) => sum + count, 0)).toBe(5000);
     expect(faults.length).toBeLessThan(2100);
@@ -328,6 +392,12 @@ describe('gzip', () => {
     expect(await unpack([Buffer.from('p'), Buffer.from('lain')])).toBe('plain');
     expect(await unpack([])).toBe('');
     expect(await unpack([Buffer.from([0x1f])])).toBe('\u001F');
+  });
+
+  it('of another program is an error', async () => {
+    const xz = Buffer.concat([Buffer.from([0xfd]), Buffer.from('7zXZ\0rest')]);
+    await expect(unpack([xz])).rejects.toThrow('log is packed with xz');
+    await expect(unpack([Buffer.from('B'), Buffer.from('Zh9')])).rejects.toThrow('log is packed with bzip2');
   });
 
   it('that is cut off is an error', async () => {

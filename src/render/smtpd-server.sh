@@ -77,9 +77,18 @@ warn_of_own_domain() {
     say "cannot tell whether the MX of $domain is this relay: neither dig nor host answers"
     return
   }
-  case " $(printf '%s' "$mx" | tr '\n' ' ') " in
-    *" $host. "*)
+  addresses=$(addresses_of "$host")
+  for name in $(printf '%s\n' "$mx" | awk '{ print tolower($NF) }' | sed -n 's/\.$//p'); do
+    if [ "$name" = "$host" ]; then
       warn "the MX of $domain is this relay, which takes no mail for it: let home deliver it itself (mydestination there), or it waits at home"
-      ;;
-  esac
+    elif addresses_of "$name" | grep -qxF -e "$addresses"; then
+      warn "the MX of $domain is this relay as $name, which takes no mail for it: let home deliver it itself (mydestination there), or it bounces; with $name in altNames in the settings it waits at home"
+    fi
+  done
+}
+
+# The addresses that the DNS has for the name $1.
+addresses_of() {
+  { { dig +short +time=3 +tries=1 A "$1" && dig +short +time=3 +tries=1 AAAA "$1"; } || host -W 3 "$1"; } 2>/dev/null |
+    awk '$NF ~ /^[0-9a-f.:]*[.:][0-9a-f]+$/ { print $NF }'
 }

@@ -125,6 +125,16 @@ describe('the relay', () => {
     expect(valueOf(service.overrides, 'smtpd_tls_loglevel')).toBe('2');
   });
 
+  it('lets mail wait for a domain whose MX is any relay, under any of its names', () => {
+    const pair = settingsWith({ smtpdServers: [{ hostname: 'a', altNames: ['mx.example.net'] }, { hostname: 'b' }] });
+    for (const server of pair.smtpdServers) {
+      const [service] = relayServices(pair, server);
+      expect(valueOf(service.overrides, 'smtpd_recipient_restrictions')).toBe(
+        'permit_auth_destination,check_recipient_mx_access,inline:{a.example.org=DEFER,mx.example.net=DEFER,b.example.org=DEFER}',
+      );
+    }
+  });
+
   it('puts overrides in the service that reads them', () => {
     const overridden = {
       message_size_limit: '50000000',

@@ -1,5 +1,5 @@
-// Whether each relay accepts mail as large as its homes do: smtp(8) at home bounces what is larger than the relay says
-// in EHLO. Pure.
+// Whether each relay accepts mail as large as its homes do: what is larger than the relay says in EHLO waits at home until
+// it is returned. Pure.
 
 import { findingOf } from '../findings/finding.js';
 import type { HostSettings } from '../settings/settings.js';

@@ -48,7 +48,7 @@ warn_of_main_cf() {
   fi
   value=$(value_of message_size_limit)
   if [ "$value" -gt 0 ] && [ "$value" -lt 10240000 ] && ! settings_of "$service" | grep -q '^message_size_limit='; then
-    warn "message_size_limit = $value, less than Postfix has by itself: larger mail from home bounces there; raise it in main.cf, or in smtpdServers[].overrides"
+    warn "message_size_limit = $value, less than Postfix has by itself: larger mail waits at home, and then is returned; raise it in main.cf, or in smtpdServers[].overrides"
   fi
   {
     all_services | while IFS=' ' read -r id _; do settings_of "$id"; done |

@@ -4,6 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseSshHost, parseSshUser } from '../../src/names.js';
 import { rootCommand } from '../../src/render/commands.js';
+import { homeInMain } from '../../src/render/container-parameters.js';
 import { homeParameters, homeService, oldestRelease, type Parameter } from '../../src/render/postfix.js';
 import { relayServices } from '../../src/render/relay-service.js';
 import { renderTable } from '../../src/render/table.js';
@@ -72,6 +73,18 @@ describe('the home host', () => {
     expect(laterOf(overrides)).toEqual(['smtp_tls_enable_rpk 3.9', 'tls_required_enable 3.10']);
     expect(overrides.filter(({ value }) => /\s/u.test(value))).toEqual([]);
     expect(new Set(overrides.map(({ name }) => name)).size).toBe(overrides.length);
+  });
+
+  it.each([
+    ['one relay', one, 'yes'],
+    ['two relays', two, 'yes'],
+    ['one relay that may reject', settingsWith({ postfix: { unlisted: 'reject' } }), 'no'],
+  ])('with %s, returns mail only if the settings ask for it', (_what, settings, value) => {
+    expect(valueOf(homeService(settings, settings.smtpClients[0]).overrides, 'soft_bounce')).toBe(value);
+  });
+
+  it('in a container keeps what it refuses from the world permanent', () => {
+    expect(valueOf(homeInMain(two, two.smtpClients[0]), 'soft_bounce')).toBeUndefined();
   });
 
   it('needs Postfix 3.5 only for several relays', () => {

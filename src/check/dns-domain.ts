@@ -2,20 +2,25 @@
 // of MTA-STS, whose policy is on a web server and cannot be judged here.
 
 import { findParentDmarc, readDmarc, dmarcPolicies, type FoundDmarc } from '../dns/dmarc.js';
+import { reverseName } from '../dns/lookup.js';
 import { reportDomain } from '../dns/records.js';
 import { hasVersion, parseTags } from '../dns/tags.js';
 import { findingOf, type Finding } from '../findings/finding.js';
 import { findHostName, type HostName } from '../names.js';
-import { insteadOf, unknownFinding, valuesIn, type DnsWork } from './dns-answer.js';
+import { insteadOf, unknownFinding, valuesIn, type DnsWork, type LocatedRelay } from './dns-answer.js';
 import type { Report } from './report.js';
 
 /** MX records, and report addresses, that are followed. */
 const most = 16;
 
-export async function checkDomain(host: HostName, work: DnsWork): Promise<readonly Report[]> {
+export async function checkDomain(
+  host: HostName,
+  relays: readonly LocatedRelay[],
+  work: DnsWork,
+): Promise<readonly Report[]> {
   const reports = await Promise.all([
     checkAlias(host, work),
-    checkMx(host, work),
+    checkMx(host, relays, work),
     checkDmarc(host, work),
     checkTlsReports(host, work),
     checkMtaSts(host, work),
@@ -36,29 +41,35 @@ async function checkAlias(host: HostName, { lookup }: DnsWork): Promise<readonly
   ];
 }
 
-async function checkMx(host: HostName, work: DnsWork): Promise<readonly Report[]> {
-  const { settings, lookup } = work;
-  const answer = await lookup.mx(host);
+async function checkMx(host: HostName, relays: readonly LocatedRelay[], work: DnsWork): Promise<readonly Report[]> {
+  const answer = await work.lookup.mx(host);
   const exchanges = valuesIn(answer).toSorted((a, b) => a.priority - b.priority);
   const names = exchanges.slice(0, most).map(({ exchange }) => findHostName(exchange));
   const usable = names.filter((name) => name !== undefined);
-  const isRelay = (name: HostName): boolean => settings.smtpdServers.some((one) => one.hostname === name);
+  const found = await Promise.all(usable.map(async (name) => ((await leadsToRelay(name, relays, work)) ? [name] : [])));
+  const named = found.flat();
   const report = (...findings: readonly Finding[]): readonly Report[] => [{ host, fine: '', findings }];
   if (!isInbound(work, host)) {
-    const named = usable.filter(isRelay);
     return named.length === 0 ? [] : report(findingOf('mx-without-inbound', host, { found: named.join(', ') }));
   }
   if (answer.kind === 'unknown') return report(...unknownFinding(host, 'MX', host, answer));
   if (answer.kind === 'absent') return report(findingOf('mx-missing', host));
   if (exchanges.some(({ exchange }) => exchange === '')) return report(findingOf('mx-null', host));
-  const others = usable.filter((name) => !isRelay(name)).join(', ');
+  const others = usable.filter((name) => !named.includes(name)).join(', ');
   const findings = [
     ...(names.includes(undefined) ? [findingOf('mx-bad-name', host)] : []),
-    ...(usable.some(isRelay) ? (others === '' ? [] : [findingOf('mx-other', host, { found: others })]) : []),
-    ...(usable.some(isRelay) || others === '' ? [] : [findingOf('mx-no-relay', host, { found: others })]),
+    ...(others === '' ? [] : [findingOf(named.length > 0 ? 'mx-other' : 'mx-no-relay', host, { found: others })]),
     ...(await Promise.all(usable.map((name) => checkExchange(host, name, work)))).flat(),
   ];
   return [{ host, fine: `DNS: MX names ${usable.join(', ')}`, findings }];
+}
+
+/** True if it is a relay, under any name: mail does not care about names, only about addresses. */
+async function leadsToRelay(name: HostName, relays: readonly LocatedRelay[], { lookup }: DnsWork): Promise<boolean> {
+  if (relays.some(({ relay: { hostname, altNames } }) => [hostname, ...altNames].includes(name))) return true;
+  const [four, six] = await Promise.all([lookup.a(name), lookup.aaaa(name)]);
+  const theirs = relays.flatMap(({ addresses }) => addresses).map(reverseName);
+  return [...valuesIn(four), ...valuesIn(six)].some((address) => theirs.includes(reverseName(address)));
 }
 
 async function checkExchange(host: HostName, name: HostName, { lookup }: DnsWork): Promise<readonly Finding[]> {

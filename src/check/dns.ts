@@ -31,7 +31,7 @@ export async function checkDns(work: DnsWork): Promise<readonly Report[]> {
       return [report, ...reverse, ...helo];
     }),
     inParallel(domains, atOnce, async (domain) => {
-      const [reports, spf] = await Promise.all([checkDomain(domain, work), checkSpf(domain, located, work)]);
+      const [reports, spf] = await Promise.all([checkDomain(domain, located, work), checkSpf(domain, located, work)]);
       return [...reports, spf];
     }),
     inParallel(keys, atOnce, async (key) => [await checkDkimRecord(key, lookup)]),

@@ -5,6 +5,7 @@ import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
 import type { HostSettings, Inbound } from '../settings/settings.js';
 import { linesOf, valuesOf, type HostFacts } from './host-facts.js';
+import { sizeOf } from './sizes.js';
 
 /** What a host says of itself (inbound-relay.sh, inbound-home.sh). */
 const ownKinds: ReadonlySet<string> = new Set([
@@ -44,7 +45,7 @@ export function judgeLimits(
     here.get('message_size_limit'),
     valuesOf(own).get('message_size_limit') ?? there.get('message_size_limit'),
   ];
-  const isLarger = /^\d+$/u.test(wanted) && limitOf(found) > limitOf(wanted);
+  const isLarger = /^\d+$/u.test(wanted) && sizeOf(found) > sizeOf(wanted);
   const [one = '', other = ''] = [here.get('recipient_delimiter'), there.get('recipient_delimiter')];
   const isOther = one.split('').toSorted().join('') !== other.split('').toSorted().join('');
   return [
@@ -54,9 +55,4 @@ export function judgeLimits(
       ? [findingOf('inbound-delimiter', hostname, { peer, found: one, wanted: other })]
       : []),
   ];
-}
-
-/** postconf(5) message_size_limit: 0 is no limit. */
-function limitOf(text: string): number {
-  return Number(text) || Number.POSITIVE_INFINITY;
 }

@@ -40,16 +40,18 @@ export async function add({ settings: file, json, hostname: word, relay }: AddOp
     const isRevoked = isRevokedHost(await readRevoked(layout), hostname, certificate?.info);
     const next = commandText(settings.program, isRevoked ? ['make', '--again', hostname] : ['make']);
     const edit = there === undefined ? await addHostTo(settings, { role, name: word }, sys) : undefined;
-    if (edit !== undefined) await replaceUnchanged(edit.path, edit.before, edit.text, { run: ['add', word] });
     if (json) {
       const fields = { host: hostname, role, file: edit?.path ?? null, added: edit !== undefined, next };
       sys.write(writeAnswer('add', fields));
-      return;
+    } else if (!sys.isQuiet) {
+      sys.write(renderNext(settings, next, edit !== undefined && relay ? settings.smtpClients : []));
     }
+    await sys.flush();
+    if (edit !== undefined) await replaceUnchanged(edit.path, edit.before, edit.text, { run: ['add', word] });
+    if (json) return;
     sys.say(
       edit === undefined ? `${hostname} is in the settings already` : `added ${hostname} to ${basename(edit.path)}`,
     );
-    if (!sys.isQuiet) sys.write(renderNext(settings, next, edit !== undefined && relay ? settings.smtpClients : []));
   });
 }
 

@@ -8,6 +8,7 @@ import { checkWayHome } from '../check/inbound.js';
 import { judgeOffline } from '../check/offline.js';
 import type { Report } from '../check/report.js';
 import { seenContent } from '../check/seen.js';
+import { judgeSizes } from '../check/sizes.js';
 import { judgeTunnel } from '../check/tunnel.js';
 import { checkObject, countsOf, renderCheck, renderCheckPlugin } from '../check/text.js';
 import { asksForDns } from '../dns/records.js';
@@ -173,6 +174,7 @@ async function checkThere(
     ...checked.flatMap(({ reports }) => reports),
     ...unseen,
     ...judgeTunnel(settings, checked),
+    ...judgeSizes(checked),
     ...relays,
     ...wayHome,
   ];

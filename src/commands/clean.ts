@@ -48,7 +48,10 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
     const removes = [...found.flatMap(({ ours }) => ours), ...sealed];
     for (const [at, folder] of folders.entries()) sayStrange(folder, found[at]?.strange ?? [], sys);
     if (removes.length > 0) {
-      if (!options.json) sys.write(removes.map((path) => `${shownPath(path, sys)}\n`).join(''));
+      if (!options.json) {
+        sys.write(removes.map((path) => `${shownPath(path, sys)}\n`).join(''));
+        await sys.flush();
+      }
       if (bundles.length > 0) {
         sys.warn('these bundles may be installed on hosts; with a new CA, every host has to be installed again');
       }

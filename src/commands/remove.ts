@@ -47,6 +47,7 @@ export async function remove(options: RemoveOptions, sys: Sys): Promise<void> {
         await frame.commit({ after, entries: lines, ...files, answer, tell, done });
       } else {
         sys.write(json ? answer([]) : sys.isQuiet ? '' : tell([]));
+        await sys.flush();
       }
       if (edit !== undefined) {
         await replaceUnchanged(edit.path, edit.before, edit.text, { run: ['remove', hostname] });

@@ -56,7 +56,7 @@ const ordinary =
 const idle = /[0-9A-Za-z]{5,24}: (?:uid=|message-id=|removed|from=<|resent-)/y;
 /** Marks a line of ours that deserves a look even if its words are not known. */
 const alarm =
-  /^(?:warning|error|fatal|panic): |certificate verification failed for |status=(?:deferred|bounced|expired|undeliverable)|^NOQUEUE: (?:reject|abort)|: (?:milter-)?reject: /;
+  /^(?:warning|error|fatal|panic): |certificate verification failed for |status=(?:deferred|SOFTBOUNCE|bounced|expired|undeliverable)|^NOQUEUE: (?:reject|abort)|: (?:milter-)?reject: /;
 /**
  * Of those, the ones caused by strangers, their DNS, upgrades, a replaced setting, a reload or an installation that ends
  * connections and processes, mail that is deleted while it is sent, or what the next line or the one before names.

@@ -26,13 +26,16 @@ export function inContainer(settings: Settings, directory: Settings['postfix']['
   return { ...settings, postfix: { ...settings.postfix, directory, tableType: 'texthash', masterChroot: 'n' } };
 }
 
-/** Home: where the mail goes, and what our transport checks and shows. */
+/**
+ * Home: where the mail goes, and what our transport checks and shows. In main.cf, soft_bounce would also turn what home
+ * refuses from the world into temporary answers.
+ */
 export function homeInMain(settings: Settings, client: SmtpClient): readonly Parameter[] {
   const { overrides } = homeService(settings, client);
   const relayhost = homeParameters(settings).filter(({ name }) => name === 'relayhost');
   return overridden(
     relayhost,
-    overrides.filter(({ name }) => !onlyInMaster.includes(name)),
+    overrides.filter(({ name }) => !onlyInMaster.includes(name) && name !== 'soft_bounce'),
   );
 }
 

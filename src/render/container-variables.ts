@@ -3,7 +3,7 @@
 
 import { parseAbsolutePath } from '../names.js';
 import { bundleNames, tableName } from '../plan/bundle-names.js';
-import { begins, chainIn, ends, parametersOf, type Image, type Job } from './container-image.js';
+import { begins, chainIn, ends, mayReturn, parametersOf, type Image, type Job } from './container-image.js';
 import { inContainer } from './container-parameters.js';
 import type { Parameter } from './postfix.js';
 
@@ -71,6 +71,7 @@ export const mailGateway: Image = {
         ? wholeRelay
         : [
             wholeHome,
+            mayReturn,
             'Only the container itself may send; AUTO_TRUST_NETWORKS=1 in mail-gateway.env lets all its networks.',
           ]),
       ends,
@@ -132,7 +133,11 @@ export const boky: Image = {
     limits: [
       ...(host.role === 'smtpd-server'
         ? wholeRelay
-        : [wholeHome, 'The image lets all private networks send, from the domains in ALLOWED_SENDER_DOMAINS.']),
+        : [
+            wholeHome,
+            mayReturn,
+            'The image lets all private networks send, from the domains in ALLOWED_SENDER_DOMAINS.',
+          ]),
       ends,
     ],
   }),

@@ -84,6 +84,8 @@ export function transportService(
 ): Service {
   const { directory, masterChroot } = settings.postfix;
   const names = bundleNames(settings.domain, host.hostname);
+  // With `unlisted: "reject"` the user asks for bounces.
+  const mayBounce = settings.postfix.unlisted === 'reject' && settings.smtpdServers.length === 1;
   const overrides: readonly Parameter[] = [
     { name: 'syslog_name', value: syslogName },
     { name: 'smtp_tls_security_level', value: 'secure' },
@@ -111,8 +113,9 @@ export function transportService(
     // Another provider's password must not go to this relay, and a fallback host has no certificate of ours.
     { name: 'smtp_sasl_auth_enable', value: 'no' },
     { name: 'smtp_fallback_relay', value: '' },
-    // smtp(8) waits if the only relay's name does not exist, but returns the mail if it has tried several.
-    ...(settings.smtpdServers.length > 1 ? [{ name: 'soft_bounce', value: 'yes' }] : []),
+    // Any server in the relay's place could return mail by what it says before TLS, main.cf by smtp_delivery_status_filter,
+    // and smtp(8) itself if it has tried several relays whose names do not exist.
+    { name: 'soft_bounce', value: mayBounce ? 'no' : 'yes' },
     // A raw public key would be accepted in place of a certificate.
     { name: 'smtp_tls_enable_rpk', value: 'no', since: [3, 9] },
     // A message with the header `TLS-Required: no` would lower the level.

@@ -68,17 +68,18 @@ function noResumption(tlsmgr: string): readonly Parameter[] {
 }
 
 /** Nothing is rejected permanently, and only the locks reject. */
-function answers(settings: Settings, server: HostSettings, cleanup: string): readonly Parameter[] {
-  const relays = [server.hostname, ...server.altNames].map((name) => `${name}=DEFER`);
+function answers(settings: Settings, cleanup: string): readonly Parameter[] {
+  // Each relay has the names of all: home tries the next one, and that one's mail to the first would wait or bounce there.
+  const relays = settings.smtpdServers.flatMap(({ hostname, altNames }) => [hostname, ...altNames]);
   return [
     // Without TLS the answer would be 530, which is a bounce. With `unlisted: "reject"` the user asks for bounces.
     set('soft_bounce', settings.postfix.unlisted === 'reject' ? 'no' : 'yes'),
     // An inherited blocklist check would stop the dynamic addresses that this port is for.
     ...stages.map((stage) => empty(`smtpd_${stage}_restrictions`)),
-    // Mail for a domain whose MX is this relay, but which it does not accept mail for, would loop and bounce.
+    // Mail for a domain whose MX is a relay, but which it does not accept mail for, would loop and bounce.
     set(
       'smtpd_recipient_restrictions',
-      `permit_auth_destination,check_recipient_mx_access,inline:{${relays.join(',')}}`,
+      `permit_auth_destination,check_recipient_mx_access,inline:{${relays.map((name) => `${name}=DEFER`).join(',')}}`,
     ),
     set('smtpd_etrn_restrictions', 'permit_tls_clientcerts,reject'),
     set('smtpd_reject_unlisted_recipient', 'no'),
@@ -182,12 +183,7 @@ export function guardedServices(settings: Settings, guarded: Guarded): readonly 
   const { host, port, place, own, ownCleanup } = guarded;
   const { masterChroot: chroot } = settings.postfix;
   const [tlsmgr, cleanup] = [`relaycerts-${port}-tlsmgr`, `relaycerts-${port}-cleanup`];
-  const parameters = [
-    ...locks(settings, host),
-    ...noResumption(tlsmgr),
-    ...answers(settings, host, cleanup),
-    ...limits(),
-  ];
+  const parameters = [...locks(settings, host), ...noResumption(tlsmgr), ...answers(settings, cleanup), ...limits()];
   return [
     {
       id: `${place}/inet`,

@@ -60,8 +60,27 @@ is_relay() {
   esac
 }
 
-# One line per route of the tables that choose a transport: "stops ..." if it takes ours to another host, "passes ..."
-# if it takes everything past the relay, or "keeps ..." if it has a transport of its own, which works as before.
+# True if route $1 leads to another host by smtp(8), but names none: then sender_dependent_relayhost_maps or relayhost does,
+# also for a transport that is not ours and shows no certificate.
+lacks_hop() {
+  case $1 in
+    *:?*) false ;;
+    *) [ "$(postconf -M "${1%:}/unix" 2>/dev/null | awk '{ print $8 }')" = smtp ] ;;
+  esac
+}
+
+# What the table $1 has for the sender $2, or for its domain.
+lookup_sender() {
+  found=$(lookup "$1" "$2")
+  echo "${found:-$(lookup "$1" "@${2##*@}")}"
+}
+
+# The same for the sender $1 and its route $2 in sender_dependent_default_transport_maps.
+lacks_sender_hop() { lacks_hop "$2" && [ -z "$(lookup_sender sender_dependent_relayhost_maps "$1")" ]; }
+
+# One line per route of the tables that choose a transport: "stops ..." if it takes ours to another host, or another one
+# to our relay, "passes ..." if it takes everything past the relay, or "keeps ..." if it has a transport of its own, which
+# works as before.
 transport_routes() {
   for table in transport_maps sender_dependent_default_transport_maps; do
     entries_of "$table" | while IFS=' ' read -r entry route; do
@@ -71,8 +90,15 @@ transport_routes() {
         *)
           case $entry in
             '?') echo "keeps $table: $route, which cannot be listed" ;;
-            '*' | "@$domain") echo "passes $table: $entry $route" ;;
-            *) echo "keeps $table: $entry $route" ;;
+            *)
+              if [ "$table" != transport_maps ] && lacks_sender_hop "$entry" "$route"; then
+                echo "stops $table: $entry $route"
+              elif [ "$entry" = '*' ] || [ "$entry" = "@$domain" ]; then
+                echo "passes $table: $entry $route"
+              else
+                echo "keeps $table: $entry $route"
+              fi
+              ;;
           esac
           ;;
       esac
@@ -83,10 +109,54 @@ transport_routes() {
       case $route in
         '' | : | DUNNO) ;;
         :* | "$transport":*) is_relay "${route#*:}" || echo "stops $table: $entry $route" ;;
-        *) [ "$table $entry" = "transport_maps nobody@$domain" ] || echo "passes $table: $entry $route" ;;
+        *)
+          if [ "$table" != transport_maps ] && lacks_sender_hop "$entry" "$route"; then
+            echo "stops $table: $entry $route"
+          elif [ "$table $entry" != "transport_maps nobody@$domain" ]; then
+            echo "passes $table: $entry $route"
+          fi
+          ;;
       esac
     done
   done
+}
+
+# Mail for relay_domains has a transport of its own, but the next hop is relayhost unless transport_maps names another one.
+relay_routes() {
+  route=$(value_of relay_transport)
+  lacks_hop "$route" && [ "${route%:}" != "$transport" ] || return 0
+  {
+    tables_of mydestination | sed 's/^/local /'
+    tables_of relay_domains | while IFS= read -r item; do
+      case $item in
+        /*) sed 's/#.*//' "$item" 2>/dev/null | tr -s ' ,\t' '\n' | sed 's/^/relay /' ;;
+        *:*) postmap -s "$item" 2>/dev/null | sed 's/[[:blank:]].*//; s/^/relay /' ;;
+        *) echo "relay $item" ;;
+      esac
+    done
+  } | awk '$1 == "local" { ours[$2] } $1 == "relay" && $2 !~ /^!/ && NF > 1 && !($2 in ours) { print $2 }' | while IFS= read -r name; do
+    case $(route_of "${name#.}") in
+      '' | : | DUNNO) echo "stops relay_domains: $name" ;;
+    esac
+  done
+}
+
+# What transport_maps has for the domain $1, or for those above it.
+route_of() {
+  key=$1
+  until found=$(lookup transport_maps "$key") && [ -n "$found" ]; do
+    case ${key#.} in
+      *.*)
+        key=${key#.}
+        key=.${key#*.}
+        ;;
+      *)
+        found=$(lookup transport_maps '*')
+        break
+        ;;
+    esac
+  done
+  echo "$found"
 }
 
 # The same for the table that chooses a next hop by sender, whose transport is ours unless another table says otherwise.
@@ -94,7 +164,7 @@ sender_routes() {
   table=sender_dependent_relayhost_maps
   entries_of "$table" | while IFS=' ' read -r entry route; do
     # A table that cannot be listed may send any sender anywhere.
-    case $(lookup sender_dependent_default_transport_maps "$entry") in
+    case $(lookup_sender sender_dependent_default_transport_maps "$entry") in
       '' | :* | "$transport":* | DUNNO) is_relay "$route" || echo "stops $table: $entry $route" ;;
       *) echo "keeps $table: $entry $route" ;;
     esac
@@ -111,7 +181,7 @@ service_routes() {
 # Finds mail that would bypass the relay, or go through our transport to a host that it does not accept.
 find_routes() {
   relays=$(settings_of main.cf | sed -n 's/^relayhost=//p')
-  routes=$({ transport_routes && sender_routes && service_routes; } | sort -u)
+  routes=$({ transport_routes && sender_routes && relay_routes && service_routes; } | sort -u)
 }
 
 check_routes() {
@@ -120,7 +190,7 @@ check_routes() {
     [ -n "$(list "$kind")" ] || continue
     case $kind in
       stops)
-        what="this mail will stop, since the transport to the relay takes it to no other host"
+        what="this mail will stop, since it would go to another host by the transport to the relay, or to the relay by another one"
         finding='route-stops'
         ;;
       passes)
@@ -130,7 +200,7 @@ check_routes() {
     esac
     [ "$force_routes" = no ] || { warn "$what: $(list "$kind")" && continue; }
     fail "$what: $(list "$kind")" \
-      "give it a transport of its own, as in: smtp:[host]:587; or, to install all the same: $force_hint" "$finding"
+      "give it a transport and next hop of its own, as in: smtp:[host]:587 (relay_domains: in transport_maps); or, to install all the same: $force_hint" "$finding"
   done
   kept=$(printf '%s\n' "$routes" | grep -c '^keeps ') || :
   case $kept in

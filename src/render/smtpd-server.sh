@@ -48,7 +48,7 @@ warn_of_main_cf() {
   fi
   value=$(value_of message_size_limit)
   if [ "$value" -gt 0 ] && [ "$value" -lt 10240000 ] && ! settings_of "$service" | grep -q '^message_size_limit='; then
-    warn "message_size_limit = $value, less than Postfix has by itself: larger mail from home bounces there; raise it in main.cf, or in smtpdServers[].overrides"
+    warn "message_size_limit = $value, less than Postfix has by itself: larger mail waits at home, and then is returned; raise it in main.cf, or in smtpdServers[].overrides"
   fi
   {
     all_services | while IFS=' ' read -r id _; do settings_of "$id"; done |
@@ -77,9 +77,18 @@ warn_of_own_domain() {
     say "cannot tell whether the MX of $domain is this relay: neither dig nor host answers"
     return
   }
-  case " $(printf '%s' "$mx" | tr '\n' ' ') " in
-    *" $host. "*)
+  addresses=$(addresses_of "$host")
+  for name in $(printf '%s\n' "$mx" | awk '{ print tolower($NF) }' | sed -n 's/\.$//p'); do
+    if [ "$name" = "$host" ]; then
       warn "the MX of $domain is this relay, which takes no mail for it: let home deliver it itself (mydestination there), or it waits at home"
-      ;;
-  esac
+    elif addresses_of "$name" | grep -qxF -e "$addresses"; then
+      warn "the MX of $domain is this relay as $name, which takes no mail for it: let home deliver it itself (mydestination there), or it bounces; with $name in altNames in the settings it waits at home"
+    fi
+  done
+}
+
+# The addresses that the DNS has for the name $1.
+addresses_of() {
+  { { dig +short +time=3 +tries=1 A "$1" && dig +short +time=3 +tries=1 AAAA "$1"; } || host -W 3 "$1"; } 2>/dev/null |
+    awk '$NF ~ /^[0-9a-f.:]*[.:][0-9a-f]+$/ { print $NF }'
 }

@@ -89,6 +89,7 @@ relaycerts unix - - y - 10 smtp
   -o smtp_tls_loglevel=1
   -o smtp_sasl_auth_enable=no
   -o smtp_fallback_relay=
+  -o soft_bounce=yes
 # Postfix 3.9 and later:
   -o smtp_tls_enable_rpk=no
 # Postfix 3.10 and later:

@@ -155,7 +155,7 @@ describe('the relay', () => {
 
   test('with postfix.unlisted "reject", bounces what is not listed, only that', async () => {
     await desk.make({ ...settings, postfix: { unlisted: 'reject' } });
-    await desk.install(relay);
+    await desk.install(relay, home);
     const client = await ofClient({});
     await show(home, client.chain);
     const subject = await send(home);
@@ -171,6 +171,36 @@ describe('the relay', () => {
 });
 
 describe('the home host', () => {
+  beforeAll(async () => {
+    await desk.make(settings);
+    await desk.install(relay, home);
+    // What admins have so that mail is returned at once if TLS fails (postconf(5) smtp_delivery_status_filter).
+    await home.setMainCf({ smtp_skip_5xx_greeting: 'no', smtp_delivery_status_filter: 'inline:{{4.7.4=5.7.4}}' });
+    await home.reload();
+  });
+
+  test.each([
+    ['does not greet it', '554 no', /refused to talk to me: 554 no/],
+    ['refuses all it says', '220 x ESMTP', /refused to talk to me: 550 no/],
+  ])('keeps its mail if another server in the place of the relay %s', async (_what, greeting, reason) => {
+    await relay.exec(['postconf', '-M#', '2500/inet']);
+    await relay.reload();
+    await expect.poll(async () => (await relay.exec(['ss', '-Hltn', 'sport = :2500'])).stdout).toBe('');
+    const server = `require('node:net').createServer((socket) => {
+  socket.on('error', () => {}).on('data', () => socket.write('550 no\\r\\n')).write('${greeting}\\r\\n');
+}).listen(2500, () => require('node:fs').writeFileSync('/run/lab/listens', ''))`;
+    await relay.sh(`rm -f /run/lab/listens; /opt/bin/node -e "${server}" > /dev/null 2>&1 & echo $! > /run/lab/server.pid
+until [ -e /run/lab/listens ]; do sleep 0.1; done`);
+    const subject = await send(home);
+    expect(await home.waitForDeferred()).toMatch(reason);
+    expect(await home.mailLog()).not.toContain('status=bounced');
+    await relay.sh('kill $(cat /run/lab/server.pid)');
+    await desk.script(relay);
+    await lab.outside.waitForFlushed(home, subject);
+    // explain does not know what a foreign server says.
+    await home.emptyLog();
+  });
+
   test.each([
     ['of another CA with the same names', otherIssuer, () => ({ issuer: otherCa })],
     ['that has expired', 'certificate has expired', () => ({ expired: true })],

@@ -135,8 +135,11 @@ describe('once the service is ours', () => {
 tr '\\0' '\\n' < /proc/$pid/cmdline > /run/lab/dnsmasq
 kill $pid
 while kill -0 $pid 2> /dev/null; do sleep 0.1; done
-xargs -d '\\n' sh -c 'exec "$@" --mx-host=example.org,relayhost.example.org,10' sh < /run/lab/dnsmasq`);
-    expect(await runScript()).toContain('relaycerts: warning: the MX of example.org is this relay');
+xargs -d '\\n' sh -c 'exec "$@" --mx-host=example.org,relayhost.example.org,10 --mx-host=example.org,mx.example.com,20 \\
+  --address=/mx.example.com/${relay.address}' sh < /run/lab/dnsmasq`);
+    const said = await runScript();
+    expect(said).toContain('relaycerts: warning: the MX of example.org is this relay, which takes no mail for it');
+    expect(said).toContain('relaycerts: warning: the MX of example.org is this relay as mx.example.com, ');
     await home.markLog();
     await home.sendMail({ from: 'ann@example.org', to: 'ben@example.org', subject: 'to ourselves' });
     expect(await home.waitForDeferred()).toMatch(/said: 450 /u);

@@ -82,6 +82,22 @@ describe.concurrent('refused, and nothing is touched', () => {
       /this mail goes past the relay: sender_dependent_default_transport_maps: @example\.org smtp:/mu,
     ],
     [
+      'a transport for senders that names no next hop, which is then the relay',
+      set('sender_dependent_default_transport_maps', 'inline:{ {@b.example=smtp:}, {@c.example=local:} }'),
+      /this mail will stop, .*: sender_dependent_default_transport_maps: @b\.example smtp:$/mu,
+    ],
+    [
+      'the same, in a table that cannot be listed',
+      set('sender_dependent_default_transport_maps', 'static:smtp:'),
+      /this mail will stop, .*: sender_dependent_default_transport_maps: nobody@example\.org smtp:; /mu,
+    ],
+    [
+      'relay_domains, which the transport "relay" takes to the relay',
+      `printf 'mail.example.com x\\n' >/etc/postfix/domains
+       ${set('relay_domains', 'lan.example.net, $mydestination, texthash:/etc/postfix/domains')}`,
+      /this mail will stop, .*: relay_domains: lan\.example\.net; relay_domains: mail\.example\.com$/mu,
+    ],
+    [
       'another relayhost in master.cf',
       `postconf -P 'rewrite/unix/relayhost=[10.0.0.5]'`,
       /this mail goes past the relay: master\.cf: rewrite\/unix\/relayhost = \[10\.0\.0\.5\]$/mu,
@@ -130,6 +146,23 @@ postconf -P 'rewrite/unix/default_transport=smtp'`;
       'our own relay, named for a sender',
       set('sender_dependent_relayhost_maps', 'inline:{ {@example.net=[relayhost.example.org]:2500} }'),
       undefined,
+    ],
+    [
+      'relay_domains with a route',
+      `${set('relay_domains', 'lan.example.net, a.lan.example.com, b.example.com')}
+       ${set('transport_maps', 'inline:{ {lan.example.net=relay:}, {.lan.example.com=smtp:[10.0.0.5]}, {b.example.com=local:} }')}`,
+      /^relaycerts: 3 routes have a transport of their own/mu,
+    ],
+    [
+      'relay_domains, with a transport that has a next hop',
+      `${set('relay_domains', 'lan.example.net')} && ${set('relay_transport', 'relay:[10.0.0.5]')}`,
+      undefined,
+    ],
+    [
+      "one sender's next hop, whose domain has a transport",
+      `${set('sender_dependent_relayhost_maps', 'inline:{ {ann@example.net=[smtp.example.net]:587} }')}
+       ${set('sender_dependent_default_transport_maps', 'inline:{ {@example.net=smtp:[smtp.example.net]} }')}`,
+      /^relaycerts: 2 routes have a transport of their own/mu,
     ],
     ['a content filter', set('content_filter', 'smtp-amavis:[127.0.0.1]:10024'), undefined],
     ['an empty table', `${table("''")} && ${set('transport_maps', 'texthash:/etc/postfix/table')}`, undefined],

@@ -2,10 +2,13 @@
 
 import { describe, expect, it } from 'vitest';
 import { parseFacts, type HostFacts } from '../../src/check/host-facts.js';
+
 import { judgeInbound, judgeLimits } from '../../src/check/host-inbound.js';
 import { judgeState } from '../../src/check/host-state.js';
 import { judgeHandOver, judgeOwnDoor } from '../../src/check/inbound.js';
+import { judgeSizes } from '../../src/check/sizes.js';
 import { parseSettings } from '../../src/settings/schema.js';
+import { hostName } from '../support/chain.js';
 
 const settingsOf = (inbound: object) =>
   parseSettings(
@@ -125,6 +128,43 @@ describe('limits of a relay and of home', () => {
   it("home's service has a limit of its own", () => {
     const other = host(home.hostname, '0', '', '@found 2525/inet', ' message_size_limit=10');
     expect(idsOf(judgeLimits(inboundOf(listed), host(relay.hostname, '20', ''), other))).toEqual(['inbound-size']);
+  });
+});
+
+describe('the size of mail from home', () => {
+  const second = { ...home, hostname: hostName('mailhost2.example.org') };
+  it.each<readonly [string, relay: readonly string[], homes: readonly [string, string], says: string | undefined]>([
+    ['is the same', ['@values', ' message_size_limit=10240000'], ['10240000', '1'], undefined],
+    ['is not limited at the relay', ['@values', ' message_size_limit=0'], ['0', '1'], undefined],
+    ['is larger at a home', ['@values', ' message_size_limit=10'], ['1', '20'], 'mailhost2.example.org up to 20 '],
+    ['is not limited at a home', ['@values', ' message_size_limit=10'], ['0', '20'], 'mailhost.example.org up to 0 '],
+    ['is not known', ['@values', ' message_size_limit='], ['0', '20'], undefined],
+    [
+      "is that of the relay's service",
+      ['@values', ' message_size_limit=0', '@found 2500/inet', ' message_size_limit=15'],
+      ['1', '20'],
+      'message_size_limit = 15, ',
+    ],
+  ])('%s', (_, own, sizes, says) => {
+    const homes = [home, second].map((one, at) => ({
+      host: one,
+      facts: factsOf('@values', ` message_size_limit=${sizes[at] ?? ''}`),
+    }));
+    const messages = judgeSizes([{ host: relay, facts: factsOf(...own) }, ...homes])
+      .flatMap(({ findings }) => findings)
+      .map(({ id, message }) => `${id}: ${message}`);
+    expect(messages).toEqual(
+      says === undefined ? [] : [expect.stringMatching(new RegExp(`^relay-size: relayhost.*${says}`, 'u'))],
+    );
+  });
+
+  it('is nothing of a host that was not seen', () => {
+    expect(
+      judgeSizes([
+        { host: relay, facts: undefined },
+        { host: home, facts: undefined },
+      ]),
+    ).toEqual([]);
   });
 });
 

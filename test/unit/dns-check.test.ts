@@ -105,10 +105,30 @@ describe('what is wrong has its finding:', () => {
     ],
     [
       'MX of others',
-      { ...apex({ mx: ['10 x.example.net'] }), 'x.example.net': { a: ['192.0.2.11'] } },
+      {
+        ...apex({ mx: ['10 x.example.net'], txt: ['v=spf1 a:relayhost.example.org -all'] }),
+        'x.example.net': { a: ['192.0.2.12'] },
+      },
       ['mx-no-relay'],
     ],
     ['an MX of a relay without inbound', {}, ['mx-without-inbound'], { settings: {} }],
+    [
+      'an MX that is a relay under another name, without inbound',
+      {
+        ...apex({ mx: ['10 mx.example.net'] }),
+        ...own({ aaaa: [v6] }),
+        [v6]: { ptr: [relay] },
+        'mx.example.net': { aaaa: ['2001:DB8:0::11'] },
+      },
+      ['mx-without-inbound', 'spf-fail'],
+      { settings: {} },
+    ],
+    [
+      'an MX that is in altNames, without inbound',
+      { ...apex({ mx: ['10 mx.example.org'] }), 'mx.example.org': { a: ['192.0.2.11'] } },
+      ['mx-without-inbound'],
+      { settings: { smtpdServers: [{ hostname: 'relayhost', altNames: ['mx'] }] } },
+    ],
     ['no SPF', { ...apex({ txt: [] }) }, ['spf-missing']],
     ['no SPF of HELO', { ...own({ txt: [] }) }, ['spf-helo-missing']],
     ['two SPF records', { ...apex({ txt: ['v=spf1 mx -all', 'v=spf1 a -all'] }) }, ['spf-several']],
@@ -178,6 +198,11 @@ describe('what is right:', () => {
       'a null MX of a domain that takes no mail',
       apex({ mx: ['0 '], txt: ['v=spf1 a:relayhost.example.org -all'] }),
       { settings: {} },
+    ],
+    [
+      'an MX that is a relay under another name',
+      { ...apex({ mx: ['10 mx.example.net'] }), 'mx.example.net': { a: ['192.0.2.11'] } },
+      {},
     ],
     ['no MX without inbound', apex({ mx: [], txt: ['v=spf1 a:relayhost.example.org -all'] }), { settings: {} }],
     ['IPv6 with its name', { ...own({ aaaa: [v6] }), [v6]: { ptr: [relay] } }, {}],

@@ -4,6 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseSshHost, parseSshUser } from '../../src/names.js';
 import { rootCommand } from '../../src/render/commands.js';
+import { homeInMain } from '../../src/render/container-parameters.js';
 import { homeParameters, homeService, oldestRelease, type Parameter } from '../../src/render/postfix.js';
 import { relayServices } from '../../src/render/relay-service.js';
 import { renderTable } from '../../src/render/table.js';
@@ -74,6 +75,18 @@ describe('the home host', () => {
     expect(new Set(overrides.map(({ name }) => name)).size).toBe(overrides.length);
   });
 
+  it.each([
+    ['one relay', one, 'yes'],
+    ['two relays', two, 'yes'],
+    ['one relay that may reject', settingsWith({ postfix: { unlisted: 'reject' } }), 'no'],
+  ])('with %s, returns mail only if the settings ask for it', (_what, settings, value) => {
+    expect(valueOf(homeService(settings, settings.smtpClients[0]).overrides, 'soft_bounce')).toBe(value);
+  });
+
+  it('in a container keeps what it refuses from the world permanent', () => {
+    expect(valueOf(homeInMain(two, two.smtpClients[0]), 'soft_bounce')).toBeUndefined();
+  });
+
   it('needs Postfix 3.5 only for several relays', () => {
     expect([oldestRelease(one, 'smtp-client'), oldestRelease(two, 'smtp-client')]).toEqual([
       [3, 4],
@@ -123,6 +136,16 @@ describe('the relay', () => {
     expect(valueOf(service.overrides, 'smtpd_relay_restrictions')).toBe('permit_tls_clientcerts,reject');
     expect(valueOf(service.overrides, 'soft_bounce')).toBe('no');
     expect(valueOf(service.overrides, 'smtpd_tls_loglevel')).toBe('2');
+  });
+
+  it('lets mail wait for a domain whose MX is any relay, under any of its names', () => {
+    const pair = settingsWith({ smtpdServers: [{ hostname: 'a', altNames: ['mx.example.net'] }, { hostname: 'b' }] });
+    for (const server of pair.smtpdServers) {
+      const [service] = relayServices(pair, server);
+      expect(valueOf(service.overrides, 'smtpd_recipient_restrictions')).toBe(
+        'permit_auth_destination,check_recipient_mx_access,inline:{a.example.org=DEFER,mx.example.net=DEFER,b.example.org=DEFER}',
+      );
+    }
   });
 
   it('puts overrides in the service that reads them', () => {

@@ -26,6 +26,11 @@ export function countsOf(reports: readonly Report[]): Counts {
   return { ok, error: count('error'), warning: count('warning'), unknown: count('unknown') };
 }
 
+/** True if nothing is wrong, as far as is known; if nothing at all is known, nothing was checked. */
+export function isFine({ ok, error, warning, unknown }: Counts): boolean {
+  return error + warning === 0 && (ok > 0 || unknown === 0);
+}
+
 /** As text: a line for each finding with what to do below it, and a last line that sums up. */
 export function renderCheck(
   settings: Settings,
@@ -117,13 +122,19 @@ export function checkObject(settings: Settings, reports: readonly Report[], name
 }
 
 /** For Nagios, Icinga and similar programs (Monitoring Plugins Development Guidelines). */
-export function renderCheckPlugin(reports: readonly Report[]): { readonly line: string; readonly status: 0 | 1 | 2 } {
+export function renderCheckPlugin(reports: readonly Report[]): {
+  readonly line: string;
+  readonly status: 0 | 1 | 2 | 3;
+} {
   const counts = countsOf(reports);
   const findings = reports.flatMap((report) => report.findings);
   const told = ['error', 'warning'].flatMap((severity) => findings.filter((one) => one.severity === severity));
-  const status = counts.error > 0 ? 2 : counts.warning > 0 ? 1 : 0;
+  const status = counts.error > 0 ? 2 : counts.warning > 0 ? 1 : isFine(counts) ? 0 : 3;
   const what = told.length === 0 ? sumUp(counts) : told.slice(0, 5).map(({ id, host }) => `${host} ${id}`.trim());
   const more = told.length > 5 ? ` and ${told.length - 5} more` : '';
   const data = `errors=${counts.error};;0 warnings=${counts.warning};0 unknown=${counts.unknown} ok=${counts.ok}`;
-  return { line: `RELAYCERTS ${['OK', 'WARNING', 'CRITICAL'][status]} - ${String(what)}${more} | ${data}\n`, status };
+  return {
+    line: `RELAYCERTS ${['OK', 'WARNING', 'CRITICAL', 'UNKNOWN'][status]} - ${String(what)}${more} | ${data}\n`,
+    status,
+  };
 }

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { usualBlockLists } from '../check/block-lists.js';
 import { checkDns } from '../check/dns.js';
 import { locateRelay } from '../check/dns-relay.js';
-import { checkObject, countsOf, renderCheck } from '../check/text.js';
+import { checkObject, countsOf, isFine, renderCheck } from '../check/text.js';
 import type { MtaStsMode } from '../dns/mta-sts-mode.js';
 import { dnsRecords, type RelayFacts } from '../dns/records.js';
 import { RelaycertsError } from '../errors.js';
@@ -57,7 +57,6 @@ export async function dns(options: DnsOptions, sys: Sys): Promise<void> {
   );
   const records = dnsRecords(settings, work.keys, facts, options.mtaSts);
   const reports = options.check ? await checkDns(work) : undefined;
-  const { error, warning } = countsOf(reports ?? []);
   if (options.json || options.format === 'json') {
     const check = reports === undefined ? null : checkObject(settings, reports, onlyThatHost);
     sys.write(writeAnswer('dns', { records: records.map(dnsRecordObject), check }));
@@ -66,7 +65,7 @@ export async function dns(options: DnsOptions, sys: Sys): Promise<void> {
   } else {
     sys.write(options.format === 'zone' ? renderZone(records) : renderPlain(records));
   }
-  if (error + warning > 0) sys.endWith(3);
+  if (!isFine(countsOf(reports ?? []))) sys.endWith(3);
 }
 
 /** What a cure deploys; no cure of a record does. */

@@ -26,9 +26,9 @@ export function countsOf(reports: readonly Report[]): Counts {
   return { ok, error: count('error'), warning: count('warning'), unknown: count('unknown') };
 }
 
-/** True if nothing is wrong, as far as is known; if nothing at all is known, nothing was checked. */
-export function isFine({ ok, error, warning, unknown }: Counts): boolean {
-  return error + warning === 0 && (ok > 0 || unknown === 0);
+/** True if something is wrong; what is not known is not. */
+export function hasFault({ error, warning }: Counts): boolean {
+  return error + warning > 0;
 }
 
 /** As text: a line for each finding with what to do below it, and a last line that sums up. */
@@ -129,7 +129,7 @@ export function renderCheckPlugin(reports: readonly Report[]): {
   const counts = countsOf(reports);
   const findings = reports.flatMap((report) => report.findings);
   const told = ['error', 'warning'].flatMap((severity) => findings.filter((one) => one.severity === severity));
-  const status = counts.error > 0 ? 2 : counts.warning > 0 ? 1 : isFine(counts) ? 0 : 3;
+  const status = counts.error > 0 ? 2 : counts.warning > 0 ? 1 : counts.ok > 0 || counts.unknown === 0 ? 0 : 3;
   const what = told.length === 0 ? sumUp(counts) : told.slice(0, 5).map(({ id, host }) => `${host} ${id}`.trim());
   const more = told.length > 5 ? ` and ${told.length - 5} more` : '';
   const data = `errors=${counts.error};;0 warnings=${counts.warning};0 unknown=${counts.unknown} ok=${counts.ok}`;

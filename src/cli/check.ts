@@ -15,7 +15,7 @@ export function addCheck(program: SysCommand): void {
     .command('check')
     .description(
       'prove that it works: the files here, each host over ssh, and the live relay from outside, which must accept our ' +
-        'clients and nobody else; exit code 3 if an error or a warning is found, or if nothing could be checked',
+        'clients and nobody else; exit code 3 if an error or a warning is found',
     )
     .argument('[host...]', 'the hosts, by name; all if none is named')
     .option('--offline', 'only the files here')

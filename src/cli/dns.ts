@@ -13,7 +13,7 @@ export function addDns(program: SysCommand): void {
     .command('dns')
     .description(
       'print the DNS records that mail of the domain needs, or check whether they are there; exit code 3 if an error or ' +
-        'a warning is found, or if nothing could be checked',
+        'a warning is found',
     )
     .addOption(new Option('--check', 'ask the DNS: each record is right, wrong or not known').conflicts('format'))
     .addOption(

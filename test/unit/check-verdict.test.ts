@@ -1,8 +1,9 @@
-// What a check comes to: its exit code, and that of the monitoring plugin. A check that could look at nothing is not green.
+// What a check comes to: whether it found a fault, and the state that a monitor gets. What is not known is no fault, but a
+// monitor is told if nothing could be looked at.
 
 import { describe, expect, it } from 'vitest';
 import type { Report } from '../../src/check/report.js';
-import { countsOf, isFine, renderCheckPlugin } from '../../src/check/text.js';
+import { countsOf, hasFault, renderCheckPlugin } from '../../src/check/text.js';
 import { findingOf } from '../../src/findings/finding.js';
 import { parseHostName } from '../../src/names.js';
 
@@ -13,13 +14,13 @@ const wrong: Report = { host, fine: '', findings: [findingOf('mx-missing', host)
 
 describe('a check', () => {
   it.each([
-    ['of what is right', [right], true, 0],
-    ['that could not look at everything', [right, unknown], true, 0],
+    ['of what is right', [right], false, 0],
+    ['that could not look at everything', [right, unknown], false, 0],
     ['that could look at nothing', [unknown, unknown], false, 3],
-    ['with an error', [right, unknown, wrong], false, 2],
-    ['of nothing', [], true, 0],
-  ])('%s', (_, reports, fine, status) => {
-    expect(isFine(countsOf(reports))).toBe(fine);
+    ['with an error', [right, unknown, wrong], true, 2],
+    ['of nothing', [], false, 0],
+  ])('%s', (_, reports, isFaulty, status) => {
+    expect(hasFault(countsOf(reports))).toBe(isFaulty);
     expect(renderCheckPlugin(reports).status).toBe(status);
   });
 

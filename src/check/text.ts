@@ -27,7 +27,8 @@ export function countsOf(reports: readonly Report[]): Counts {
 }
 
 /** True if something is wrong; what is not known is not. */
-export function hasFault({ error, warning }: Counts): boolean {
+export function hasFault(reports: readonly Report[]): boolean {
+  const { error, warning } = countsOf(reports);
   return error + warning > 0;
 }
 

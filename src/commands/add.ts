@@ -14,7 +14,7 @@ import { isRevokedHost, readRevoked } from '../store/revoked.js';
 import { replaceUnchanged } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { locked } from './locked.js';
-import { type GlobalOptions } from './run.js';
+import type { GlobalOptions } from './run.js';
 
 export interface AddOptions extends GlobalOptions {
   /** As typed. */

@@ -10,7 +10,7 @@ import type { Report } from '../check/report.js';
 import { seenContent } from '../check/seen.js';
 import { judgeSizes } from '../check/sizes.js';
 import { judgeTunnel } from '../check/tunnel.js';
-import { checkObject, countsOf, hasFault, renderCheck, renderCheckPlugin } from '../check/text.js';
+import { checkObject, hasFault, renderCheck, renderCheckPlugin } from '../check/text.js';
 import { asksForDns } from '../dns/records.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
@@ -96,7 +96,7 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   const names = deployNames(settings, inventory);
   if (options.json) sys.write(writeAnswer('check', checkObject(settings, reports, names)));
   else sys.write(renderCheck(settings, reports, names, (style, word) => sys.paint(style, word)));
-  if (hasFault(countsOf(reports))) sys.endWith(3);
+  if (hasFault(reports)) sys.endWith(3);
 }
 
 /** What the hosts have is looked up there, not in the notes of an earlier run. */

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { usualBlockLists } from '../check/block-lists.js';
 import { checkDns } from '../check/dns.js';
 import { locateRelay } from '../check/dns-relay.js';
-import { checkObject, countsOf, hasFault, renderCheck } from '../check/text.js';
+import { checkObject, hasFault, renderCheck } from '../check/text.js';
 import type { MtaStsMode } from '../dns/mta-sts-mode.js';
 import { dnsRecords, type RelayFacts } from '../dns/records.js';
 import { RelaycertsError } from '../errors.js';
@@ -65,7 +65,7 @@ export async function dns(options: DnsOptions, sys: Sys): Promise<void> {
   } else {
     sys.write(options.format === 'zone' ? renderZone(records) : renderPlain(records));
   }
-  if (hasFault(countsOf(reports ?? []))) sys.endWith(3);
+  if (hasFault(reports ?? [])) sys.endWith(3);
 }
 
 /** What a cure deploys; no cure of a record does. */

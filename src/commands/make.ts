@@ -67,9 +67,11 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
   /** By state, because it is planned once more under the lock only if the state has changed meanwhile. */
   const plans = new WeakMap<Inventory, Plan>();
   const isDone = async (work: Work): Promise<boolean> => {
+    // The host that should relay again is missing its files.
+    if (again !== undefined) return false;
     const plan = await planFor(work, isGiven);
     plans.set(work.inventory, plan);
-    return again === undefined && plan.steps.length + plan.problems.length === 0;
+    return plan.steps.length + plan.problems.length === 0;
   };
   const carryOut = async ({ commit, given, ...frame }: Changing): Promise<void> => {
     const { settings, at } = frame;

@@ -31,7 +31,7 @@ import { warnSome } from '../sys/warn-some.js';
 import { assertWritable } from '../wizard/settings-file.js';
 import { judgeOpening } from './custody.js';
 import { commitChangeWithWords } from './locked.js';
-import { type GlobalOptions } from './run.js';
+import type { GlobalOptions } from './run.js';
 
 export interface RestoreOptions extends GlobalOptions {
   /** As typed. */

@@ -31,9 +31,10 @@ export interface Image {
 export const begins = ({ host }: Job): string =>
   `# relaycerts: ${host.hostname}. Edit this copy as you like: an edited file is not overwritten.`;
 
-/** The last of every image's limits. */
+/** A limit of every home, whose settings are all in main.cf. */
 export const mayReturn =
   'Mail is returned and does not wait if no name of several relays is in the DNS, or another server in the place of a relay refuses it.';
+/** The last of every image's limits. */
 export const ends = 'check and deploy do not look into containers: status knows only what was exported, and when.';
 
 export function parametersOf({ settings, host }: Job): readonly Parameter[] {

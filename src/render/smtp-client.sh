@@ -75,8 +75,10 @@ lookup_sender() {
   echo "${found:-$(lookup "$1" "@${2##*@}")}"
 }
 
-# The same for the sender $1 and its route $2 in sender_dependent_default_transport_maps.
-lacks_sender_hop() { lacks_hop "$2" && [ -z "$(lookup_sender sender_dependent_relayhost_maps "$1")" ]; }
+# The same for route $3 of entry $2 in the table $1, if it is the one that chooses by sender.
+lacks_sender_hop() {
+  [ "$1" != transport_maps ] && lacks_hop "$3" && [ -z "$(lookup_sender sender_dependent_relayhost_maps "$2")" ]
+}
 
 # One line per route of the tables that choose a transport: "stops ..." if it takes ours to another host, or another one
 # to our relay, "passes ..." if it takes everything past the relay, or "keeps ..." if it has a transport of its own, which
@@ -88,18 +90,15 @@ transport_routes() {
         : | DUNNO) ;;
         :* | "$transport":*) is_relay "${route#*:}" || echo "stops $table: $entry $route" ;;
         *)
-          case $entry in
-            '?') echo "keeps $table: $route, which cannot be listed" ;;
-            *)
-              if [ "$table" != transport_maps ] && lacks_sender_hop "$entry" "$route"; then
-                echo "stops $table: $entry $route"
-              elif [ "$entry" = '*' ] || [ "$entry" = "@$domain" ]; then
-                echo "passes $table: $entry $route"
-              else
-                echo "keeps $table: $entry $route"
-              fi
-              ;;
-          esac
+          if [ "$entry" = '?' ]; then
+            echo "keeps $table: $route, which cannot be listed"
+          elif lacks_sender_hop "$table" "$entry" "$route"; then
+            echo "stops $table: $entry $route"
+          elif [ "$entry" = '*' ] || [ "$entry" = "@$domain" ]; then
+            echo "passes $table: $entry $route"
+          else
+            echo "keeps $table: $entry $route"
+          fi
           ;;
       esac
     done
@@ -110,7 +109,7 @@ transport_routes() {
         '' | : | DUNNO) ;;
         :* | "$transport":*) is_relay "${route#*:}" || echo "stops $table: $entry $route" ;;
         *)
-          if [ "$table" != transport_maps ] && lacks_sender_hop "$entry" "$route"; then
+          if lacks_sender_hop "$table" "$entry" "$route"; then
             echo "stops $table: $entry $route"
           elif [ "$table $entry" != "transport_maps nobody@$domain" ]; then
             echo "passes $table: $entry $route"

@@ -11,7 +11,8 @@ const name = 'relaycerts';
 /** The lines of a stranger: the text before and after his address. */
 const strangers = [
   String.raw`NOQUEUE: abort: TLS from \S*\[<HOST>\]: No client certificate presented`,
-  String.raw`lost connection after (?:CONNECT|UNKNOWN|STARTTLS|EHLO) from \S*\[<HOST>\]`,
+  // Postfix 3.10 and later begin with the queue ID.
+  String.raw`(?:NOQUEUE: )?lost connection after (?:CONNECT|UNKNOWN|STARTTLS|EHLO) from \S*\[<HOST>\]`,
   String.raw`improper command pipelining after \S+ from \S*\[<HOST>\]`,
   String.raw`(?:warning: )?non-SMTP command from \S*\[<HOST>\]`,
 ] as const;

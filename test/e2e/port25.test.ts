@@ -280,7 +280,7 @@ echo SRS_HASHLENGTH=6 >> /etc/default/postsrsd`);
 /** What strangers send to our port. */
 const strangers: Readonly<Record<string, string>> = {
   'lost connection after CONNECT': '',
-  'lost connection after UNKNOWN': 'HELP ME\r\n',
+  'lost connection after UNKNOWN': 'WHO IS THERE\r\n',
   'lost connection after EHLO': 'EHLO x\r\n',
   'lost connection after STARTTLS': 'EHLO x\r\nSTARTTLS\r\n',
   'improper command pipelining after ': 'EHLO x\r\nNOOP\r\nNOOP\r\n',

@@ -89,7 +89,7 @@ async function shown(): Promise<{ readonly certificate: string; readonly pin: st
   await relay.markLog();
   await deliver(home, lab.outside);
   const [, certificate = '', pin = ''] = await relay.waitForLog(
-    /mailhost\.example\.org\[[^\n]* fingerprint=([0-9A-F:]+), pkey_fingerprint=([0-9A-F:]+)/u,
+    /mailhost\.example\.org\[[^\n]* fingerprint=([0-9A-F:]+), pkey[_ ]fingerprint=([0-9A-F:]+)/u,
   );
   return { certificate, pin };
 }

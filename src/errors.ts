@@ -21,7 +21,6 @@ const exitCodes = {
   certificate: 1, // a certificate, key or request from outside cannot be used
   lock: 1, // another relaycerts is running
   tool: 1, // a program that relaycerts runs (gpg, ssh, rsync) is missing or failed
-  check: 3, // a check found something; the findings were printed
   interrupted: 130, // Ctrl-C, or the terminal was closed
 } as const;
 

@@ -59,7 +59,6 @@ export function pinOfDigest(octets: Buffer): Fingerprint {
   const texts: (string | undefined)[] = [];
   for (const octet of octets) texts.push(octetTexts[octet]);
   const text = texts.join(':');
-  // Not through parseFingerprint, which takes as long again.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- hexadecimal octets by construction
   return text as Fingerprint;
 }

@@ -28,7 +28,7 @@ import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
 import { certifyInBatches, sayIfSlow } from './certify.js';
 import { judgeOpening } from './custody.js';
-import { findHost, withHost } from './hosts.js';
+import { findHost, withHosts } from './hosts.js';
 import { withNewKeys } from './dkim-keys.js';
 import { madeStep, prepareCa, type PreparedCa } from './make-ca.js';
 import { changing, contradiction, reading, type CaOptions, type Changing, type Work } from './run.js';
@@ -122,7 +122,7 @@ async function prepareKeys(work: Work, steps: readonly Step[], given: Secret | u
 /** The state as if this host had never been revoked: its files are then missing, and are made. @throws usage */
 function reinstate(settings: Settings, inventory: Inventory, again: string | undefined): Inventory {
   if (again === undefined) return inventory;
-  return withHost(inventory, findHost(settings, again), { isRevoked: false });
+  return withHosts(inventory, [findHost(settings, again).hostname], { isRevoked: false });
 }
 
 async function planFor(work: Work, isGiven: boolean): Promise<Plan> {

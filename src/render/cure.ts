@@ -17,7 +17,7 @@ export interface CureLine {
 /** The hosts that `deploy` has to be given so that it installs this one; none: it finds them by itself. */
 export type NamesToDeploy = (hostname: HostName) => readonly HostName[];
 
-const byItself: NamesToDeploy = (hostname) => [hostname];
+export const byItself: NamesToDeploy = (hostname) => [hostname];
 
 /** What to do about a finding, in order. */
 export function cureLines(

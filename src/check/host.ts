@@ -127,27 +127,23 @@ function judgeHost(settings: Settings, host: HostSettings, wanted: WantedFiles, 
   return [files, configuration];
 }
 
+/** The ids for what kept a script from running on a host. */
+export const unseenIds = {
+  unreachable: 'ssh-unreachable',
+  'host-key': 'ssh-host-key',
+  denied: 'ssh-denied',
+  'no-sudo': 'no-sudo',
+  'no-ssh': 'ssh-missing',
+  slow: 'probe-slow',
+  ran: 'probe-failed',
+} as const;
+
 /** Why nothing is known of a host. */
 export function unseenFinding(
   { hostname, ssh }: HostSettings,
   outcome: Awaited<ReturnType<typeof lookAtHost>>,
 ): Finding {
-  switch (outcome.kind) {
-    case 'unreachable':
-      return findingOf('ssh-unreachable', hostname, { found: outcome.words });
-    case 'host-key':
-      return findingOf('ssh-host-key', hostname, { found: outcome.words });
-    case 'denied':
-      return findingOf('ssh-denied', hostname, { found: outcome.words });
-    case 'no-sudo':
-      return findingOf('no-sudo', hostname, { found: ssh.isLocal ? 'this user' : ssh.user });
-    case 'no-ssh':
-      return findingOf('ssh-missing', hostname, { found: outcome.words });
-    case 'slow':
-      return findingOf('probe-slow', hostname, { found: outcome.words });
-    case 'ran':
-      return findingOf('probe-failed', hostname, {
-        found: outcome.stderr.trim().split('\n').at(-1) ?? '',
-      });
-  }
+  const user = ssh.isLocal ? 'this user' : ssh.user;
+  const words = outcome.kind === 'ran' ? (outcome.stderr.trim().split('\n').at(-1) ?? '') : outcome.words;
+  return findingOf(unseenIds[outcome.kind], hostname, { found: outcome.kind === 'no-sudo' ? user : words });
 }

@@ -3,14 +3,13 @@
 
 import { findingOf } from '../findings/finding.js';
 import type { HostSettings } from '../settings/settings.js';
-import { linesOf, sectionOf, valuesOf, type HostFacts } from './host-facts.js';
+import { linesOf, valuesOf, type HostFacts } from './host-facts.js';
 import type { Report } from './report.js';
 
 /** The largest mail as the host says it, its service before main.cf; undefined if it says nothing. */
 function limitIn(facts: HostFacts, service = ''): string | undefined {
   const name = 'message_size_limit';
-  const found =
-    valuesOf(linesOf(facts, 'found', service)).get(name) ?? valuesOf(sectionOf(facts, 'values')?.lines ?? []).get(name);
+  const found = valuesOf(linesOf(facts, 'found', service)).get(name) ?? valuesOf(linesOf(facts, 'values')).get(name);
   return /^\d+$/u.test(found ?? '') ? found : undefined;
 }
 

@@ -116,12 +116,14 @@ export function renderErrorPlugin(error: unknown): string {
 /** `problems` has all of them, including the first. */
 export function errorObject(error: unknown, program: string): object {
   const code = error instanceof RelaycertsError ? error.code : 'bug';
-  const problems = problemsOf(error).map(({ message, hint }) => ({
-    message,
-    hint: hint === undefined ? null : renderHint(hint, program),
-  }));
+  const problems = problemsOf(error).map((problem) => problemObject(problem, program));
   const hint = problems.find((one) => one.hint !== null)?.hint ?? null;
   return { code, message: error instanceof RelaycertsError ? error.message : problems[0]?.message, hint, problems };
+}
+
+/** A problem in JSON. */
+export function problemObject({ message, hint }: Problem, program: string) {
+  return { message, hint: hint === undefined ? null : renderHint(hint, program) };
 }
 
 /** What is wrong, each problem with its hint; for a bug, what was thrown. */
@@ -161,6 +163,11 @@ export function escapeControls(text: string): string {
 export function listSome(words: readonly string[], separator = ', '): string {
   const more = words.length > 5 ? ` and ${String(words.length - 5)} more` : '';
   return `${words.slice(0, 5).join(separator)}${more}`;
+}
+
+/** A number of things: `1 line`, `2 lines`. */
+export function howMany(count: number, word: string, plural = 's'): string {
+  return `${count} ${word}${count === 1 ? '' : plural}`;
 }
 
 /** A path in an error message: quoted like any value but never cut, because a cut path is useless. */

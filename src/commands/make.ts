@@ -3,7 +3,7 @@
 
 import { recipientContext } from '../custody/passphrase-file.js';
 import { findRecipientChange } from '../custody/recipient-change.js';
-import { commandText, listSome, quotePath, renderHint } from '../errors.js';
+import { commandText, listSome, problemObject, quotePath, renderHint } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { HostName } from '../names.js';
 import { describeStep } from '../plan/describe-step.js';
@@ -173,11 +173,7 @@ interface Answer {
 
 /** The same with and without --dry-run: what is made, what waits, and what to install. */
 function renderAnswer({ isDryRun: dryRun, plan, install, retire }: Answer, sys: Sys): string {
-  const held = plan.held.map(({ hostname: host, message, hint }) => ({
-    host,
-    message,
-    hint: hint === undefined ? null : renderHint(hint, sys.program),
-  }));
+  const held = plan.held.map((one) => ({ host: one.hostname, ...problemObject(one, sys.program) }));
   return writeAnswer('make', { dryRun, steps: plan.steps, held, install, retire });
 }
 

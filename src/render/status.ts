@@ -1,7 +1,7 @@
 // `status` as text: how many hosts are in which state, then a table in 80 columns of what needs attention, with cures;
 // for a fleet the most urgent, and how to see the others. plan/ defines the states.
 
-import { commandText, renderHint, type Problem } from '../errors.js';
+import { commandText, howMany, renderHint, type Problem } from '../errors.js';
 import { needsCare, type CertificateStatus } from '../plan/status.js';
 import { states, type State } from '../plan/states.js';
 
@@ -49,7 +49,7 @@ export function countsText(rows: readonly CertificateStatus[]): string {
   const ofOthers = (['ca', 'passphrase'] as const).flatMap((role) =>
     rows.filter((row) => row.role === role).map(({ state }) => `${role === 'ca' ? 'CA' : role} ${state}`),
   );
-  const ofHosts = total === 0 ? 'no hosts' : `${total} host${total === 1 ? '' : 's'}: ${byState}`;
+  const ofHosts = total === 0 ? 'no hosts' : `${howMany(total, 'host')}: ${byState}`;
   return [...(total === 0 && ofOthers.length > 0 ? [] : [ofHosts]), ...ofOthers].join('; ');
 }
 

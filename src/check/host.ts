@@ -14,7 +14,7 @@ import { parseFacts, sectionOf, type HostFacts } from './host-facts.js';
 import { hasNoFiles, judgeFiles, type WantedFiles } from './host-files.js';
 import { judgeProgram } from './host-program.js';
 import { judgeState } from './host-state.js';
-import type { Report } from './report.js';
+import { reportOf, type Report } from './report.js';
 import { judgeTunnelEnd } from './tunnel.js';
 
 export interface HostCheck {
@@ -67,8 +67,8 @@ export async function checkHost(
   const asked = { from, to: sys.now().getTime() };
   const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
   if (facts === undefined) {
-    const report = { host: host.hostname, fine: '', findings: [unseenFinding(host, outcome)] };
-    return { host, facts, reports: [report], isThere: true, installed: [] };
+    const reports = [reportOf(host.hostname, unseenFinding(host, outcome))];
+    return { host, facts, reports, isThere: true, installed: [] };
   }
   const reports = judgeHost(settings, host, wanted, facts);
   const state: Report = {
@@ -111,13 +111,13 @@ function judgeHost(settings: Settings, host: HostSettings, wanted: WantedFiles, 
         : judgeProgram(program, hostname, facts),
   };
   if (sectionOf(facts, 'postfix')?.words[0] === 'missing') {
-    return [{ host: hostname, fine: '', findings: [findingOf('postfix-missing', hostname)] }];
+    return [reportOf(hostname, findingOf('postfix-missing', hostname))];
   }
   if (
     hasNoFiles(facts) &&
     (program !== undefined || configuration.findings.some(({ id }) => id === 'service-missing'))
   ) {
-    return [{ host: hostname, fine: '', findings: [findingOf('not-installed', hostname)] }];
+    return [reportOf(hostname, findingOf('not-installed', hostname))];
   }
   const files: Report = {
     host: hostname,

@@ -4,7 +4,7 @@
 import { findingOf } from '../findings/finding.js';
 import type { HostSettings } from '../settings/settings.js';
 import { linesOf, valuesOf, type HostFacts } from './host-facts.js';
-import type { Report } from './report.js';
+import { reportOf, type Report } from './report.js';
 
 /** The largest mail as the host says it, its service before main.cf; undefined if it says nothing. */
 function limitIn(facts: HostFacts, service = ''): string | undefined {
@@ -34,6 +34,6 @@ export function judgeSizes(
     const found = limitIn(facts, `${host.port}/inet`);
     if (found === undefined || sizeOf(found) >= sizeOf(largest.limit)) return [];
     const values = { peer: largest.peer, found, wanted: largest.limit };
-    return [{ host: host.hostname, fine: '', findings: [findingOf('relay-size', host.hostname, values)] }];
+    return [reportOf(host.hostname, findingOf('relay-size', host.hostname, values))];
   });
 }

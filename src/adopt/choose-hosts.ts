@@ -26,7 +26,7 @@ export interface HostMaterial {
   readonly noKey: string;
 }
 
-export interface RevokedMaterial {
+interface RevokedMaterial {
   readonly hostname: HostName;
   readonly held: Held;
   readonly line: RevokedLine;

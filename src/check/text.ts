@@ -16,11 +16,11 @@ const mostFine = 60;
 const mostFindings = 40;
 const bySeverity: readonly Severity[] = ['error', 'warning', 'unknown'];
 
-export interface Counts extends Readonly<Record<Severity, number>> {
+interface Counts extends Readonly<Record<Severity, number>> {
   readonly ok: number;
 }
 
-export function countsOf(reports: readonly Report[]): Counts {
+function countsOf(reports: readonly Report[]): Counts {
   const findings = reports.flatMap((report) => report.findings);
   const count = (severity: Severity): number => findings.filter((one) => one.severity === severity).length;
   const ok = reports.filter((report) => report.findings.length === 0).length;

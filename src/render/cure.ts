@@ -6,7 +6,7 @@ import { fillIn, shorten, type CureStep, type Finding } from '../findings/findin
 import type { HostName } from '../names.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import { exportCommand, installCommand, rootCommand } from './commands.js';
+import { exportCommand, rootCommand } from './commands.js';
 
 /** A line of a cure: words for a person, or a command. */
 export interface CureLine {
@@ -53,7 +53,7 @@ function installOf(
   const isAll = each.some((one) => one.length === 0);
   return [
     ...exports.map((one) => exportCommand(settings.program, one)),
-    ...(each.length === 0 ? [] : [installCommand(settings.program, isAll ? [] : [...new Set(each.flat())])]),
+    ...(each.length === 0 ? [] : [commandText(settings.program, ['deploy', ...(isAll ? [] : new Set(each.flat()))])]),
   ];
 }
 

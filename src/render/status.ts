@@ -4,6 +4,7 @@
 import { commandText, howMany, renderHint, type Problem } from '../errors.js';
 import { needsCare, type CertificateStatus } from '../plan/status.js';
 import { states, type State } from '../plan/states.js';
+import { wrapWords } from './step.js';
 
 export interface StatusText {
   /** How relaycerts was called. */
@@ -29,7 +30,7 @@ export function renderStatus(rows: readonly CertificateStatus[], text: StatusTex
   const chosen = (text.due || (!text.isAsked && rows.length > few) ? care : rows).filter(isCertificate);
   const shown = text.isAsked ? chosen : chosen.slice(0, few);
   const lines = [
-    ...wrapWords(countsText(rows).split(' '), ''),
+    ...wrapWords(countsText(rows).split(' '), columns),
     ...(shown.length === 0 ? [] : ['', ...tableLines(shown, text, shown.length === chosen.length)]),
     ...moreLines(chosen.slice(shown.length), shown, text),
   ];
@@ -137,20 +138,9 @@ function tableLines(
 
 /** The reason and the cure, below a row. A command is never broken. */
 function detailLines({ message, hint }: Problem, program: string): readonly string[] {
-  if (hint === undefined) return wrapWords(message.split(' '), '    ');
+  if (hint === undefined) return wrapWords(message.split(' '), columns, '    ');
   const said = `${message}:`.split(' ');
-  if (typeof hint === 'string') return wrapWords([...said, hint], '    ');
+  if (typeof hint === 'string') return wrapWords([...said, hint], columns, '    ');
   const { before = '', ...command } = hint;
-  return wrapWords([...said, ...before.split(' '), renderHint(command, program)].filter(Boolean), '    ');
-}
-
-/** As many per line as fit. */
-function wrapWords(words: readonly string[], indent: string): readonly string[] {
-  const lines: string[] = [];
-  for (const word of words) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= columns) lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(`${indent}${word}`);
-  }
-  return lines;
+  return wrapWords([...said, ...before.split(' '), renderHint(command, program)].filter(Boolean), columns, '    ');
 }

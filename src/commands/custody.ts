@@ -51,6 +51,11 @@ export async function judgeOpening(work: CaWork, way: Way): Promise<Opening | un
   }
 }
 
+/** True if the passphrase cannot be opened, even if somebody is asked. */
+export function isShut(opening: Opening | undefined): boolean {
+  return opening?.kind === 'missing' || opening?.kind === 'unopenable';
+}
+
 async function openFile(work: CaWork, way: 'asking' | 'unasked'): Promise<Unasked> {
   if (way === 'unasked') return openFileUnasked(work);
   return { passphrase: await openPassphraseFile(work), opener: undefined };

@@ -27,7 +27,7 @@ import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
 import { certifyInBatches, sayIfSlow } from './certify.js';
-import { judgeOpening } from './custody.js';
+import { isShut, judgeOpening } from './custody.js';
 import { findHost, withHosts } from './hosts.js';
 import { withNewKeys } from './dkim-keys.js';
 import { madeStep, prepareCa, type PreparedCa } from './make-ca.js';
@@ -199,10 +199,6 @@ async function proveNewKey(work: Work, { after, isOperatorKeyNew }: PreparedCa):
   if (!isOperatorKeyNew || after.caKey === undefined || after.caKey === work.inventory.caKey) return;
   const opening = await judgeOpening({ ...work, inventory: after }, 'unasked');
   if (opening?.kind !== 'opened') throw new Error('the new operator key does not open the new CA');
-}
-
-function isShut(opening: Opening | undefined): boolean {
-  return opening?.kind === 'missing' || opening?.kind === 'unopenable';
 }
 
 function nothingToMake({ held, warnings }: Plan, opening: Opening | undefined): string {

@@ -24,7 +24,7 @@ import { followLinks } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
 import { assertWritable } from '../wizard/settings-file.js';
-import { judgeOpening } from './custody.js';
+import { isShut, judgeOpening } from './custody.js';
 import { commitChangeWithWords, inNewProject } from './locked.js';
 import type { GlobalOptions } from './run.js';
 
@@ -84,7 +84,7 @@ export async function restore(options: RestoreOptions, sys: Sys): Promise<void> 
   sys.say('  hosts revoked since then are back: revoke them again before you install anything');
   const warnings = custodyWarnings(opening, `in ${quotePath(settings.passphrase.file)}`);
   warnSome([...inventory.problems, ...warnings], sys);
-  if (opening?.kind === 'missing' || opening?.kind === 'unopenable') sys.endWith(3);
+  if (isShut(opening)) sys.endWith(3);
   sys.say(`  next, for the hosts' bundles: ${settings.program} make`);
 }
 

@@ -1,7 +1,7 @@
 // The cure of a finding as commands for the hosts of these settings, each on a line that can be run as printed. The
 // cures themselves, and the ids, are in src/findings.
 
-import { commandText, escapeControls, quotePath, renderHint } from '../errors.js';
+import { commandText, quotePath, renderHint } from '../errors.js';
 import { fillIn, shorten, type CureStep, type Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
@@ -27,7 +27,8 @@ export function cureLines(
 ): readonly CureLine[] {
   return finding.cure.flatMap((step, at): readonly CureLine[] => {
     if (step.words !== undefined) return [{ kind: 'words', text: fillIn(step.words, finding.values, shorten) }];
-    if (step.hint !== undefined) return [{ kind: 'words', text: plainLine(renderHint(step.hint, settings.program)) }];
+    if (step.hint !== undefined)
+      return [{ kind: 'words', text: shorten(renderHint(step.hint, settings.program), Infinity) }];
     if (step.install === undefined) return commandsOf(settings, finding, step).map(commandLine);
     // Hosts that are installed one after the other are one command.
     if (finding.cure[at - 1]?.install !== undefined) return [];
@@ -55,11 +56,6 @@ function installOf(
     ...exports.map((one) => exportCommand(settings.program, one)),
     ...(each.length === 0 ? [] : [commandText(settings.program, ['deploy', ...(isAll ? [] : new Set(each.flat()))])]),
   ];
-}
-
-/** A hint on one line, without characters that move the cursor or reverse text. */
-function plainLine(text: string): string {
-  return escapeControls(text).replaceAll(/[\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
 }
 
 /** A value with characters that move the cursor or reverse text is shown escaped, and then names nothing. */

@@ -40,7 +40,7 @@ export type Hint = string | Command;
 /** One problem and how to fix it. `message` names the file and quotes the value; neither ever holds a secret. */
 export interface Problem {
   readonly message: string;
-  readonly hint?: Hint;
+  readonly hint?: Hint | undefined;
 }
 
 /** An error for the user to fix; `problems` holds all of them if there are several (a settings file). */
@@ -53,12 +53,16 @@ export class RelaycertsError extends Error {
   constructor(
     code: ErrorCode,
     message: string,
-    options: { readonly hint?: Hint; readonly cause?: unknown; readonly problems?: readonly Problem[] } = {},
+    options: {
+      readonly hint?: Hint | undefined;
+      readonly cause?: unknown;
+      readonly problems?: readonly Problem[];
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
-    this.problems = options.problems ?? [options.hint === undefined ? { message } : { message, hint: options.hint }];
+    this.problems = options.problems ?? [{ message, hint: options.hint }];
   }
 }
 

@@ -47,7 +47,7 @@ export async function judgeOpening(work: CaWork, way: Way): Promise<Opening | un
     return opening;
   } catch (error) {
     if (!isRelaycertsError(error) || error.code === 'interrupted') throw error;
-    return { kind: 'unopenable', problem: problemOf(error) };
+    return { kind: 'unopenable', problem: { message: error.message, hint: error.hint } };
   }
 }
 
@@ -96,10 +96,6 @@ async function opensCa(work: CaWork, path: string): Promise<boolean> {
     if (!isRelaycertsError(error)) throw error;
     return false;
   }
-}
-
-function problemOf({ message, hint }: RelaycertsError): Problem {
-  return hint === undefined ? { message } : { message, hint };
 }
 
 function isRelaycertsError(error: unknown): error is RelaycertsError {

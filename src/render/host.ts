@@ -22,7 +22,8 @@ import { marked, placeOf, wrapWords, type Block, type Step } from './step.js';
 import { fileOf, stepsOf } from './steps.js';
 
 export interface RenderOptions {
-  readonly section?: Section;
+  /** Undefined: all of them. */
+  readonly section: Section | undefined;
   readonly undo: boolean;
   readonly forceRoutes: boolean;
   readonly keyPlace: KeyPlace;

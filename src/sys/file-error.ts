@@ -79,7 +79,7 @@ export function fileError(error: unknown, doing: string, path: string): unknown 
   if (name === undefined || error instanceof RelaycertsError) return error;
   const hint = hints[name]?.(path);
   const message = `cannot ${doing} ${quotePath(path)}: ${meanings[name] ?? name}`;
-  return new RelaycertsError('files', message, { cause: error, ...(hint === undefined ? {} : { hint }) });
+  return new RelaycertsError('files', message, { cause: error, hint });
 }
 
 /** Runs `work` on a file. @throws files - the system's error, in words */

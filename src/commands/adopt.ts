@@ -21,6 +21,7 @@ import { readInventory } from '../store/read.js';
 import { changeTo } from '../store/state-change.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
+import type { KnownDraft } from '../wizard/answers.js';
 import { findSettings, writeSchema } from '../wizard/settings-file.js';
 import { agree } from '../sys/agree.js';
 import { prepareCa } from './make-ca.js';
@@ -102,7 +103,7 @@ export async function adopt(options: AdoptOptions, sys: Sys): Promise<void> {
 
 interface Prepared {
   readonly plan: (inventory: Inventory) => Report;
-  readonly draft: { readonly text: string; readonly settings: Settings; readonly path: string | undefined };
+  readonly draft: KnownDraft & { readonly path: string | undefined };
   readonly ca: Report['ca'];
 }
 

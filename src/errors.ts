@@ -21,7 +21,6 @@ const exitCodes = {
   certificate: 1, // a certificate, key or request from outside cannot be used
   lock: 1, // another relaycerts is running
   tool: 1, // a program that relaycerts runs (gpg, ssh, rsync) is missing or failed
-  check: 3, // a check found something; the findings were printed
   interrupted: 130, // Ctrl-C, or the terminal was closed
 } as const;
 
@@ -41,7 +40,7 @@ export type Hint = string | Command;
 /** One problem and how to fix it. `message` names the file and quotes the value; neither ever holds a secret. */
 export interface Problem {
   readonly message: string;
-  readonly hint?: Hint;
+  readonly hint?: Hint | undefined;
 }
 
 /** An error for the user to fix; `problems` holds all of them if there are several (a settings file). */
@@ -54,12 +53,16 @@ export class RelaycertsError extends Error {
   constructor(
     code: ErrorCode,
     message: string,
-    options: { readonly hint?: Hint; readonly cause?: unknown; readonly problems?: readonly Problem[] } = {},
+    options: {
+      readonly hint?: Hint | undefined;
+      readonly cause?: unknown;
+      readonly problems?: readonly Problem[];
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
-    this.problems = options.problems ?? [options.hint === undefined ? { message } : { message, hint: options.hint }];
+    this.problems = options.problems ?? [{ message, hint: options.hint }];
   }
 }
 
@@ -117,12 +120,14 @@ export function renderErrorPlugin(error: unknown): string {
 /** `problems` has all of them, including the first. */
 export function errorObject(error: unknown, program: string): object {
   const code = error instanceof RelaycertsError ? error.code : 'bug';
-  const problems = problemsOf(error).map(({ message, hint }) => ({
-    message,
-    hint: hint === undefined ? null : renderHint(hint, program),
-  }));
+  const problems = problemsOf(error).map((problem) => problemObject(problem, program));
   const hint = problems.find((one) => one.hint !== null)?.hint ?? null;
   return { code, message: error instanceof RelaycertsError ? error.message : problems[0]?.message, hint, problems };
+}
+
+/** A problem in JSON. */
+export function problemObject({ message, hint }: Problem, program: string) {
+  return { message, hint: hint === undefined ? null : renderHint(hint, program) };
 }
 
 /** What is wrong, each problem with its hint; for a bug, what was thrown. */
@@ -162,6 +167,11 @@ export function escapeControls(text: string): string {
 export function listSome(words: readonly string[], separator = ', '): string {
   const more = words.length > 5 ? ` and ${String(words.length - 5)} more` : '';
   return `${words.slice(0, 5).join(separator)}${more}`;
+}
+
+/** A number of things: `1 line`, `2 lines`. */
+export function howMany(count: number, word: string, plural = 's'): string {
+  return `${count} ${word}${count === 1 ? '' : plural}`;
 }
 
 /** A path in an error message: quoted like any value but never cut, because a cut path is useless. */

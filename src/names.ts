@@ -3,7 +3,7 @@
 // not exist.
 
 import { domainToASCII, domainToUnicode } from 'node:url';
-import { quote, RelaycertsError, type Hint } from './errors.js';
+import { quote, RelaycertsError } from './errors.js';
 
 declare const brand: unique symbol;
 type Branded<Name extends string> = string & { readonly [brand]: Name };
@@ -139,7 +139,7 @@ function notHostName(input: unknown, flaw: string, hint = hostNameHint): Relayce
 }
 
 /** `what` is the expected name, with its article. */
-function refusal(what: string, input: unknown, hint: Hint): RelaycertsError {
+function refusal(what: string, input: unknown, hint: string): RelaycertsError {
   return new RelaycertsError('name', `not ${what}: ${quote(input)}`, { hint });
 }
 
@@ -255,20 +255,6 @@ function isForeignFolder(path: string, components: readonly string[]): boolean {
 export function parseCountryCode(input: unknown): CountryCode {
   if (typeof input === 'string' && /^[A-Za-z]{2}$/.test(input)) return branded(input.toUpperCase());
   throw refusal('a country code', input, 'write two letters, such as NL');
-}
-
-/**
- * A certificate's or public key's digest of 16 (MD5), 20 (SHA-1), 32 (SHA-256) or 64 (SHA-512) octets, upper-cased.
- *
- * @throws name
- * @source postconf(5) relay_clientcerts: colons are required, case is not
- */
-export function parseFingerprint(input: unknown): Fingerprint {
-  const digest =
-    /^(?:[0-9A-Fa-f]{2}:){15}(?:(?:[0-9A-Fa-f]{2}:){4}|(?:[0-9A-Fa-f]{2}:){16}|(?:[0-9A-Fa-f]{2}:){48})?[0-9A-Fa-f]{2}$/;
-  if (typeof input === 'string' && digest.test(input)) return branded(input.toUpperCase());
-  const before = 'write 32 hexadecimal octets with colons between (AB:CD:...), as printed by';
-  throw refusal('a fingerprint', input, { before, run: ['fingerprint'] });
 }
 
 /**

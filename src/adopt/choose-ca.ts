@@ -2,7 +2,7 @@
 // opened here, because only then it is certain whose it is. What will not do is an error that says why.
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { checkCa, isSignedBy } from '../certificate/verify.js';
+import { checkCa } from '../certificate/verify.js';
 import { encodeSpki } from '../certificate/public-key.js';
 import { judgePublicKey } from '../certificate/request.js';
 import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
@@ -35,16 +35,19 @@ export interface OpenKey {
   readonly spki: Buffer;
 }
 
-/** Everything that is not encrypted, opened; damaged keys are left out. */
-export async function openPlainKeys({ keys }: Material, run: Run): Promise<readonly OpenKey[]> {
-  const found = await Promise.all(
-    keys.filter(({ isEncrypted }) => !isEncrypted).map((one) => openOrUndefined(one, undefined, run)),
-  );
+/** The keys that are not encrypted, or those that this passphrase opens; damaged ones are left out. */
+export async function openKeys(
+  { keys }: Material,
+  passphrase: Secret | undefined,
+  run: Run,
+): Promise<readonly OpenKey[]> {
+  const wanted = keys.filter(({ isEncrypted }) => isEncrypted === (passphrase !== undefined));
+  const found = await Promise.all(wanted.map((one) => openOrUndefined(one, passphrase, run)));
   return found.filter((one) => one !== undefined);
 }
 
 /** Undefined if the passphrase is not this key's, or the key is damaged. */
-export async function openOrUndefined(
+async function openOrUndefined(
   key: ForeignKey,
   passphrase: Secret | undefined,
   run: Run,
@@ -78,7 +81,7 @@ export async function chooseCa(
 ): Promise<ChosenCa> {
   const { certificates, keys } = material;
   const named = certificates.filter(({ paths }) => certificateFile === undefined || paths.includes(certificateFile));
-  const roots = newestOfEach(named.filter(isSelfSigned));
+  const roots = newestOfEach(named.filter(({ info }) => isSigned(info, info)));
   const signers = roots.filter((one) => certificates.some(({ info }) => info !== one.info && isIssuedBy(info, one)));
   // A root of version 1 does not say that it is one, but a person may.
   const likely = signers.length > 0 ? signers : roots.filter(({ info }) => info.isCa || certificateFile !== undefined);
@@ -125,10 +128,10 @@ function judgeCaMaterial(held: Held, key: OpenKey, at: Date, passphrase: Secret 
   return { held, keyPath: key.path, pair, passphrase, flaws };
 }
 
-/** True for a root; false if nothing here can check its signature. */
-function isSelfSigned({ info }: Held): boolean {
+/** True if this CA signed it; false if nothing here can check its signature. */
+export function isSigned(info: Held['info'], ca: Held['info']): boolean {
   try {
-    return isSignedBy(info, info);
+    return info.isSignedBy(ca);
   } catch (error) {
     if (error instanceof RelaycertsError) return false;
     throw error;

@@ -2,13 +2,12 @@
 // request if the key is elsewhere. A host has one certificate; older ones only go into the ledger.
 
 import { dirname, relative } from 'node:path';
-import { isSignedBy } from '../certificate/verify.js';
 import { clientAuth, serverAuth } from '../certificate/profile.js';
 import { judgePublicKey, type RequestInfo } from '../certificate/request.js';
-import { RelaycertsError, quote } from '../errors.js';
+import { quote } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
 import type { Role } from '../settings/settings.js';
-import type { ChosenCa, OpenKey } from './choose-ca.js';
+import { isSigned, type ChosenCa, type OpenKey } from './choose-ca.js';
 import { indexSerial, type RevokedLine } from './index-txt.js';
 import type { Held, Material } from './material.js';
 
@@ -27,7 +26,7 @@ export interface HostMaterial {
   readonly noKey: string;
 }
 
-export interface RevokedMaterial {
+interface RevokedMaterial {
   readonly hostname: HostName;
   readonly held: Held;
   readonly line: RevokedLine;
@@ -153,15 +152,6 @@ function revocationsOf({ certificates, revoked }: Material): ReadonlyMap<Held, R
     for (const held of all) if ((found.get(held)?.reason ?? '') === '') found.set(held, line);
   }
   return found;
-}
-
-function isSigned(info: Held['info'], ca: Held['info']): boolean {
-  try {
-    return isSignedBy(info, ca);
-  } catch (error) {
-    if (error instanceof RelaycertsError) return false;
-    throw error;
-  }
 }
 
 /** Its commonName, or the first of its names that is a host name. */

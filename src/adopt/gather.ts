@@ -8,7 +8,7 @@ import type { Secret } from '../secret.js';
 import { pathWord } from '../shell-word.js';
 import { lookAt } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
-import { openOrUndefined, type AskPassphrase, type ChosenCa, type OpenKey } from './choose-ca.js';
+import type { AskPassphrase, ChosenCa } from './choose-ca.js';
 import { kindOf, sortMaterial, type Kind, type Material } from './material.js';
 import { readNamed, scanFolder, type Scan, type ScannedFile } from './scan.js';
 
@@ -136,17 +136,4 @@ function sealedFiles(
   const isNear = [folder, home].some((place) => !relative(place, path).startsWith('..'));
   if (!isNear || lookAt(path)?.kind !== 'file') return sealed;
   return [readNamed(path), ...sealed.filter((one) => one.path !== path)];
-}
-
-/** Every key that opens without a passphrase, or with this one. */
-export async function openAllKeys(
-  { keys }: Material,
-  plain: readonly OpenKey[],
-  passphrase: Secret | undefined,
-  sys: Sys,
-): Promise<readonly OpenKey[]> {
-  if (passphrase === undefined) return plain;
-  const locked = keys.filter(({ isEncrypted }) => isEncrypted);
-  const opened = await Promise.all(locked.map((one) => openOrUndefined(one, passphrase, sys.run)));
-  return [...plain, ...opened.filter((one) => one !== undefined)];
 }

@@ -8,16 +8,10 @@ import { findHostName, type HostName } from '../names.js';
 import { setValue } from '../settings/edit.js';
 import { parseSettingsText } from '../settings/load.js';
 import type { SettingsContext } from '../settings/schema.js';
-import type { Role, Settings } from '../settings/settings.js';
-import { applyAnswers, emptyDraft } from '../wizard/answers.js';
+import type { Role } from '../settings/settings.js';
+import { applyAnswers, emptyDraft, type KnownDraft } from '../wizard/answers.js';
 import type { HostMaterial } from './choose-hosts.js';
 import type { MakeSettings } from './settings-mk.js';
-
-/** A settings file's text, and its meaning. */
-export interface SettingsDraft {
-  readonly text: string;
-  readonly settings: Settings;
-}
 
 export interface Wishes {
   /** Hosts whose role a person said. */
@@ -27,11 +21,7 @@ export interface Wishes {
 }
 
 /** Settings with the name and the domains of this CA, so that nothing asks for another CA. */
-export function withCa(
-  { text, settings }: SettingsDraft,
-  ca: CertificateInfo,
-  context: SettingsContext,
-): SettingsDraft {
+export function withCa({ text, settings }: KnownDraft, ca: CertificateInfo, context: SettingsContext): KnownDraft {
   const name = ca.commonName;
   const domains = ca.permittedDomains ?? [];
   const wanted: readonly (readonly [string, unknown, unknown])[] = [
@@ -39,7 +29,7 @@ export function withCa(
     ['permittedDomains', domains, settings.ca.permittedDomains],
     ['keyType', keyTypeOfSpki(ca.spki) ?? settings.ca.keyType, settings.ca.keyType],
   ];
-  return wanted.reduce<SettingsDraft>(
+  return wanted.reduce<KnownDraft>(
     (draft, [key, value, present]) => {
       if (JSON.stringify(value) === JSON.stringify(present)) return draft;
       const edited = setValue(draft.text, ['ca', key], value);
@@ -50,7 +40,7 @@ export function withCa(
   );
 }
 
-function orUndefined(text: string, context: SettingsContext): SettingsDraft | undefined {
+function orUndefined(text: string, context: SettingsContext): KnownDraft | undefined {
   try {
     return { text, settings: parseSettingsText(text, context) };
   } catch (error) {
@@ -60,11 +50,7 @@ function orUndefined(text: string, context: SettingsContext): SettingsDraft | un
 }
 
 /** New settings for these hosts. @throws usage - it is not clear what relays; settings */
-export function proposeSettings(
-  hosts: readonly HostMaterial[],
-  wishes: Wishes,
-  context: SettingsContext,
-): SettingsDraft {
+export function proposeSettings(hosts: readonly HostMaterial[], wishes: Wishes, context: SettingsContext): KnownDraft {
   const { fromMake } = wishes;
   const roles = new Map<HostName, Role>();
   const unclear: HostName[] = [];

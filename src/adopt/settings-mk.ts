@@ -20,23 +20,18 @@ const assignment = /^(?:(?:export|override)\s+)*([A-Za-z_][A-Za-z0-9_.-]{0,63})\
 
 /** The variables of the text, with others of it put in; `home` is $(HOME). */
 function parseMakeVariables(text: string, home: string): ReadonlyMap<string, string> {
-  const raw = new Map([['HOME', home]]);
+  const raw = new Map<string, string>();
   for (const one of text.replaceAll(/\\\r?\n\s*/gu, ' ').split(/\r?\n/u)) {
     const [, name, value = ''] = assignment.exec(one.trim()) ?? [];
     if (name !== undefined) raw.set(name, value.replace(/(?:^|\s)#.*$/u, '').trim());
   }
   const expand = (value: string, depth: number): string =>
     value.replaceAll(/\$[({]([A-Za-z_][A-Za-z0-9_.-]{0,63})[)}]/gu, (whole, name: string) => {
-      const inner = raw.get(name);
+      const inner = name === 'HOME' ? home : raw.get(name);
       return inner === undefined || depth === 0 ? whole : expand(inner, depth - 1).slice(0, 4096);
     });
   raw.delete('HOME');
-  return new Map(
-    [...raw].map(([name, value]) => {
-      raw.set('HOME', home);
-      return [name.toUpperCase(), expand(value, 4).slice(0, 4096)];
-    }),
-  );
+  return new Map([...raw].map(([name, value]) => [name.toUpperCase(), expand(value, 4).slice(0, 4096)]));
 }
 
 const subjectKeys: readonly (readonly [RegExp, string])[] = [

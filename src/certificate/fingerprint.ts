@@ -3,9 +3,9 @@
 // line to a table. It reads and writes no files.
 
 import { createPublicKey, hash, type KeyObject } from 'node:crypto';
-import { RelaycertsError, timeText } from '../errors.js';
+import { timeText } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
-import { type Fingerprint, type HostName, parseHostName } from '../names.js';
+import { findHostName, type Fingerprint, type HostName } from '../names.js';
 import { type CertificateInfo, parseCertificates } from './certificate.js';
 import { boundInput, inputError, looksLikePem, readPemOrDer } from './pem.js';
 import type { Digest, FingerprintFormat, PinKind } from './pin-kinds.js';
@@ -40,16 +40,12 @@ function computeFingerprint(pinned: Pinned, of: PinKind, digest: Digest): Finger
     const hint = 'give the certificate, or ask for the public key: --of public-key';
     throw inputError('a public key has no certificate fingerprint', hint);
   }
-  return digestAsPin(octets, digest);
+  return pinOfDigest(hash(digest, octets, 'buffer'));
 }
 
 /** The same for a DER SubjectPublicKeyInfo. */
 export function spkiFingerprint(spki: Buffer): Fingerprint {
-  return digestAsPin(spki, 'sha256');
-}
-
-function digestAsPin(octets: Buffer, digest: Digest): Fingerprint {
-  return pinOfDigest(hash(digest, octets, 'buffer'));
+  return pinOfDigest(hash('sha256', spki, 'buffer'));
 }
 
 const octetTexts = Array.from({ length: 256 }, (_, octet) => octet.toString(16).toUpperCase().padStart(2, '0'));
@@ -59,20 +55,13 @@ export function pinOfDigest(octets: Buffer): Fingerprint {
   const texts: (string | undefined)[] = [];
   for (const octet of octets) texts.push(octetTexts[octet]);
   const text = texts.join(':');
-  // Not through parseFingerprint, which takes as long again.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- hexadecimal octets by construction
   return text as Fingerprint;
 }
 
 /** The name beside a pin: the first DNS name or the commonName, if it is a host name. */
 export function pinnedNameOf(pinned: Pinned): HostName | undefined {
-  if (!('der' in pinned)) return undefined;
-  try {
-    return parseHostName(pinned.dnsNames[0] ?? pinned.commonName);
-  } catch (error) {
-    if (error instanceof RelaycertsError) return undefined;
-    throw error;
-  }
+  return 'der' in pinned ? findHostName(pinned.dnsNames[0] ?? pinned.commonName) : undefined;
 }
 
 /**

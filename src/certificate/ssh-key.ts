@@ -1,7 +1,7 @@
 // Public keys in OpenSSH's form: a certificate's key as a line of authorized_keys, and the host keys that a host shows.
 // Only keys are read here, never options, names or certificates of OpenSSH's own.
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { derTags, expectTag, readSequence } from './der.js';
 import { keyTypeOfSpki } from './public-key.js';
 
@@ -69,5 +69,5 @@ export function readHostKeys(text: string): readonly string[] {
 /** As ssh-keygen -l prints it. */
 export function sshFingerprint(key: string): string {
   const blob = Buffer.from(key.split(' ')[1] ?? '', 'base64');
-  return `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/u, '')}`;
+  return `SHA256:${hash('sha256', blob, 'base64').replace(/=+$/u, '')}`;
 }

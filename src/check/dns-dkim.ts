@@ -5,7 +5,7 @@ import { dkimRecordName, judgeDkim, type DkimKey } from '../dns/dkim-record.js';
 import type { Lookup } from '../dns/lookup.js';
 import { findingOf } from '../findings/finding.js';
 import { insteadOf, unknownFinding, valuesIn } from './dns-answer.js';
-import type { Report } from './report.js';
+import { reportOf, type Report } from './report.js';
 
 const ids = { other: 'dkim-other', revoked: 'dkim-revoked', testing: 'dkim-testing' } as const;
 
@@ -17,14 +17,10 @@ export async function checkDkimRecord(key: DkimKey, lookup: Lookup): Promise<Rep
   const values = valuesIn(answer);
   const judged = values.map((text) => judgeDkim(text, key)).filter((one) => one !== 'foreign');
   const [first] = judged;
-  const report = (id: string, found = ''): Report => ({
-    host,
-    fine: '',
-    findings: [findingOf(id, host, { name, found })],
-  });
+  const report = (id: string, found = ''): Report => reportOf(host, findingOf(id, host, { name, found }));
   const fine = (what: string): Report => ({ host, fine: `DNS: ${name} ${what}`, findings: [] });
   const unknown = unknownFinding(host, 'TXT', name, answer);
-  if (unknown.length > 0) return { host, fine: '', findings: unknown };
+  if (unknown.length > 0) return reportOf(host, ...unknown);
   if (state === 'retired') {
     return judged.some((one) => one !== 'revoked') ? report('dkim-not-revoked') : fine('is revoked or removed');
   }

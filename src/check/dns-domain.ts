@@ -8,7 +8,7 @@ import { hasVersion, parseTags } from '../dns/tags.js';
 import { findingOf, type Finding } from '../findings/finding.js';
 import { findHostName, type HostName } from '../names.js';
 import { insteadOf, unknownFinding, valuesIn, type DnsWork, type LocatedRelay } from './dns-answer.js';
-import type { Report } from './report.js';
+import { reportOf, type Report } from './report.js';
 
 /** MX records, and report addresses, that are followed. */
 const most = 16;
@@ -36,9 +36,7 @@ async function checkAlias(host: HostName, { lookup }: DnsWork): Promise<readonly
   const answer = await lookup.cname(host);
   const [found] = valuesIn(answer);
   if (found === undefined) return [];
-  return [
-    { host, fine: '', findings: [findingOf('domain-alias', host, { found: findHostName(found) ?? 'another name' })] },
-  ];
+  return [reportOf(host, findingOf('domain-alias', host, { found: findHostName(found) ?? 'another name' }))];
 }
 
 async function checkMx(host: HostName, relays: readonly LocatedRelay[], work: DnsWork): Promise<readonly Report[]> {
@@ -48,7 +46,7 @@ async function checkMx(host: HostName, relays: readonly LocatedRelay[], work: Dn
   const usable = names.filter((name) => name !== undefined);
   const found = await Promise.all(usable.map(async (name) => ((await leadsToRelay(name, relays, work)) ? [name] : [])));
   const named = found.flat();
-  const report = (...findings: readonly Finding[]): readonly Report[] => [{ host, fine: '', findings }];
+  const report = (...findings: readonly Finding[]): readonly Report[] => [reportOf(host, ...findings)];
   if (!isInbound(work, host)) {
     return named.length === 0 ? [] : report(findingOf('mx-without-inbound', host, { found: named.join(', ') }));
   }
@@ -100,7 +98,7 @@ async function checkDmarc(host: HostName, work: DnsWork): Promise<readonly Repor
     return [{ host, fine: `DNS: DMARC says ${policy}, at ${at}`, findings }];
   }
   const values = valuesIn(await work.lookup.txt(`_dmarc.${host}`));
-  return [{ host, fine: '', findings: [dmarcFinding(host, found, insteadOf(values))] }];
+  return [reportOf(host, dmarcFinding(host, found, insteadOf(values)))];
 }
 
 function dmarcFinding(host: HostName, found: Exclude<FoundDmarc, { kind: 'record' }>, instead: string): Finding {
@@ -150,5 +148,5 @@ async function checkMtaSts(host: HostName, work: DnsWork): Promise<readonly Repo
   if (!isInbound(work, host)) return [];
   const answer = await work.lookup.txt(`_mta-sts.${host}`);
   const isThere = valuesIn(answer).some((text) => hasVersion(text, 'STSv1'));
-  return isThere ? [{ host, fine: '', findings: [findingOf('mta-sts-there', host)] }] : [];
+  return isThere ? [reportOf(host, findingOf('mta-sts-there', host))] : [];
 }

@@ -7,7 +7,7 @@ import { findingOf } from '../findings/finding.js';
 import { isIP, findHostName } from '../names.js';
 import type { SmtpdServer } from '../settings/settings.js';
 import { unknownFinding, valuesIn, type DnsWork, type LocatedRelay } from './dns-answer.js';
-import type { Report } from './report.js';
+import { reportOf, type Report } from './report.js';
 
 /** Addresses of one relay, and names of one address, that are looked at. */
 const most = 16;
@@ -61,12 +61,8 @@ function isPrivate(address: string): boolean {
 export async function checkReverse({ relay: { hostname: host } }: LocatedRelay, address: string, { lookup }: DnsWork) {
   const name = reverseName(address);
   const answer = await lookup.ptr(name);
-  const report = (id: string, found = ''): Report => ({
-    host,
-    fine: '',
-    findings: [findingOf(id, host, { address, found })],
-  });
-  if (answer.kind === 'unknown') return { host, fine: '', findings: unknownFinding(host, 'PTR', name, answer) };
+  const report = (id: string, found = ''): Report => reportOf(host, findingOf(id, host, { address, found }));
+  if (answer.kind === 'unknown') return reportOf(host, ...unknownFinding(host, 'PTR', name, answer));
   if (answer.kind === 'absent') return report('ptr-missing');
   const names = answer.values.slice(0, most).map((one) => findHostName(one));
   const usable = names.filter((one) => one !== undefined);
@@ -82,5 +78,5 @@ export async function checkReverse({ relay: { hostname: host } }: LocatedRelay, 
   }
   if (confirmed.length > 0) return report('ptr-other-name', confirmed.map(({ one }) => one).join(', '));
   const unknown = ways.flatMap(({ one, back }) => unknownFinding(host, isIP(address) === 4 ? 'A' : 'AAAA', one, back));
-  return unknown.length > 0 ? { host, fine: '', findings: unknown } : report('ptr-not-back', usable.join(', '));
+  return unknown.length > 0 ? reportOf(host, ...unknown) : report('ptr-not-back', usable.join(', '));
 }

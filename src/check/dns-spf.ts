@@ -6,7 +6,7 @@ import { isSpf } from '../dns/spf-record.js';
 import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
 import { insteadOf, unknownFinding, valuesIn, type DnsWork, type LocatedRelay } from './dns-answer.js';
-import type { Report } from './report.js';
+import { reportOf, type Report } from './report.js';
 
 /** An address of nobody (RFC 5737). */
 const stranger = '203.0.113.254';
@@ -21,12 +21,14 @@ export async function checkSpf(
   const answer = await lookup.txt(host);
   const unknown = unknownFinding(host, 'TXT', host, answer);
   const records = valuesIn(answer).filter(isSpf);
-  const report = (...findings: readonly Finding[]): Report => ({ host, fine: '', findings });
-  if (unknown.length > 0) return report(...unknown);
+  if (unknown.length > 0) return reportOf(host, ...unknown);
   if (records.length === 0) {
-    return report(findingOf(isHelo ? 'spf-helo-missing' : 'spf-missing', host, { found: insteadOf(valuesIn(answer)) }));
+    return reportOf(
+      host,
+      findingOf(isHelo ? 'spf-helo-missing' : 'spf-missing', host, { found: insteadOf(valuesIn(answer)) }),
+    );
   }
-  if (records.length > 1) return report(findingOf('spf-several', host, { count: String(records.length) }));
+  if (records.length > 1) return reportOf(host, findingOf('spf-several', host, { count: String(records.length) }));
   const evaluate = (address: string, helo: string): Promise<SpfVerdict> =>
     evaluateSpf({ address, domain: host, sender: `postmaster@${host}`, helo }, lookup);
   const tried = relays.flatMap(({ relay, addresses }) =>

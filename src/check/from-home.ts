@@ -8,7 +8,7 @@ import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../setting
 import type { Sys } from '../sys/sys.js';
 import { linesOf, parseFacts, sectionOf, type HostFacts } from './host-facts.js';
 import { lookAtHost, unseenFinding } from './host.js';
-import type { Report } from './report.js';
+import { reportOf, type Report } from './report.js';
 
 /** Looks at every relay from one home host. */
 export async function checkFrom(settings: Settings, client: SmtpClient, sys: Sys): Promise<readonly Report[]> {
@@ -36,9 +36,9 @@ export async function tryFrom(host: HostSettings, script: string, sys: Sys): Pro
 export function factsFrom(host: HostSettings, outcome: Awaited<ReturnType<typeof lookAtHost>>): HostFacts | Report {
   const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
   const { hostname } = host;
-  if (facts === undefined) return { host: hostname, fine: '', findings: [unseenFinding(host, outcome)] };
+  if (facts === undefined) return reportOf(hostname, unseenFinding(host, outcome));
   if (sectionOf(facts, 'no-openssl') === undefined) return facts;
-  return { host: hostname, fine: '', findings: [findingOf('openssl-missing', hostname)] };
+  return reportOf(hostname, findingOf('openssl-missing', hostname));
 }
 
 /** What is wrong between the two. Pure. */

@@ -14,7 +14,7 @@ import { parseFacts, sectionOf, type HostFacts } from './host-facts.js';
 import { hasNoFiles, judgeFiles, type WantedFiles } from './host-files.js';
 import { judgeProgram } from './host-program.js';
 import { judgeState } from './host-state.js';
-import type { Report } from './report.js';
+import { reportOf, type Report } from './report.js';
 import { judgeTunnelEnd } from './tunnel.js';
 
 export interface HostCheck {
@@ -67,8 +67,8 @@ export async function checkHost(
   const asked = { from, to: sys.now().getTime() };
   const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
   if (facts === undefined) {
-    const report = { host: host.hostname, fine: '', findings: [unseenFinding(host, outcome)] };
-    return { host, facts, reports: [report], isThere: true, installed: [] };
+    const reports = [reportOf(host.hostname, unseenFinding(host, outcome))];
+    return { host, facts, reports, isThere: true, installed: [] };
   }
   const reports = judgeHost(settings, host, wanted, facts);
   const state: Report = {
@@ -111,13 +111,13 @@ function judgeHost(settings: Settings, host: HostSettings, wanted: WantedFiles, 
         : judgeProgram(program, hostname, facts),
   };
   if (sectionOf(facts, 'postfix')?.words[0] === 'missing') {
-    return [{ host: hostname, fine: '', findings: [findingOf('postfix-missing', hostname)] }];
+    return [reportOf(hostname, findingOf('postfix-missing', hostname))];
   }
   if (
     hasNoFiles(facts) &&
     (program !== undefined || configuration.findings.some(({ id }) => id === 'service-missing'))
   ) {
-    return [{ host: hostname, fine: '', findings: [findingOf('not-installed', hostname)] }];
+    return [reportOf(hostname, findingOf('not-installed', hostname))];
   }
   const files: Report = {
     host: hostname,
@@ -127,27 +127,23 @@ function judgeHost(settings: Settings, host: HostSettings, wanted: WantedFiles, 
   return [files, configuration];
 }
 
+/** The ids for what kept a script from running on a host. */
+export const unseenIds = {
+  unreachable: 'ssh-unreachable',
+  'host-key': 'ssh-host-key',
+  denied: 'ssh-denied',
+  'no-sudo': 'no-sudo',
+  'no-ssh': 'ssh-missing',
+  slow: 'probe-slow',
+  ran: 'probe-failed',
+} as const;
+
 /** Why nothing is known of a host. */
 export function unseenFinding(
   { hostname, ssh }: HostSettings,
   outcome: Awaited<ReturnType<typeof lookAtHost>>,
 ): Finding {
-  switch (outcome.kind) {
-    case 'unreachable':
-      return findingOf('ssh-unreachable', hostname, { found: outcome.words });
-    case 'host-key':
-      return findingOf('ssh-host-key', hostname, { found: outcome.words });
-    case 'denied':
-      return findingOf('ssh-denied', hostname, { found: outcome.words });
-    case 'no-sudo':
-      return findingOf('no-sudo', hostname, { found: ssh.isLocal ? 'this user' : ssh.user });
-    case 'no-ssh':
-      return findingOf('ssh-missing', hostname, { found: outcome.words });
-    case 'slow':
-      return findingOf('probe-slow', hostname, { found: outcome.words });
-    case 'ran':
-      return findingOf('probe-failed', hostname, {
-        found: outcome.stderr.trim().split('\n').at(-1) ?? '',
-      });
-  }
+  const user = ssh.isLocal ? 'this user' : ssh.user;
+  const words = outcome.kind === 'ran' ? (outcome.stderr.trim().split('\n').at(-1) ?? '') : outcome.words;
+  return findingOf(unseenIds[outcome.kind], hostname, { found: outcome.kind === 'no-sudo' ? user : words });
 }

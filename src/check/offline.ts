@@ -1,7 +1,7 @@
 // The part of a check that needs no host: what status and make report about the files here, as findings. Nothing is
 // judged a second time. Pure.
 
-import type { Problem } from '../errors.js';
+import { howMany, type Problem } from '../errors.js';
 import { findingOf, type Finding } from '../findings/finding.js';
 import type { CertificateStatus } from '../plan/status.js';
 import type { Report } from './report.js';
@@ -26,7 +26,7 @@ export function judgeOffline({ rows, problems, warnings }: Judged): readonly Rep
   ];
   const hasPassphrase = rows.some(({ role }) => role === 'passphrase');
   const count = rows.filter(({ role, state }) => role !== 'passphrase' && state !== 'revoked').length;
-  const what = `${count} ${count === 1 ? 'certificate' : 'certificates'}${hasPassphrase ? ' and the passphrase' : ''}`;
+  const what = `${howMany(count, 'certificate')}${hasPassphrase ? ' and the passphrase' : ''}`;
   return [
     {
       host: '',

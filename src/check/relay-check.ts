@@ -13,7 +13,7 @@ import type { Settings, SmtpdServer } from '../settings/settings.js';
 import { inParallel } from '../sys/all-ended.js';
 import { linesOf, valuesOf, type HostFacts } from './host-facts.js';
 import { judgeClient, judgeConnection, judgePort25, judgeStranger, lastReply } from './relay.js';
-import type { Report } from './report.js';
+import { reportOf, type Report } from './report.js';
 import { callOf, type Visitors } from './trials.js';
 
 export interface RelayWork {
@@ -56,7 +56,7 @@ export async function checkRelay(relay: SmtpdServer, work: RelayWork): Promise<r
   const findings = judged.flatMap((one) => locate(one.talk, one.findings, good !== undefined, others));
   const port25 = await checkPort25(relay, work, addresses[0]);
   // Without an address, or with one that only home reaches, nothing is known of the port, and nothing is said.
-  if (good === undefined) return [name, ...(findings.length === 0 ? [] : [{ host, fine: '', findings }]), ...port25];
+  if (good === undefined) return [name, ...(findings.length === 0 ? [] : [reportOf(host, ...findings)]), ...port25];
   const { protocol, cipher } = good.tls ?? {};
   const fine = `port ${port} shows the certificate that was made for it (${protocol}, ${cipher})`;
   return [name, { host, fine, findings }, ...(await checkVisitors(relay, work, good)), ...port25];
@@ -101,11 +101,8 @@ async function checkVisitors(relay: SmtpdServer, work: RelayWork, good: Conversa
       findings: judgeStranger(relay, visitor.who, talk, settings.postfix.unlisted === 'reject'),
     };
   });
-  const untried = (peer: HostName, reason: string): Report => ({
-    host,
-    fine: '',
-    findings: [findingOf('not-tried', host, { peer, reason })],
-  });
+  const untried = (peer: HostName, reason: string): Report =>
+    reportOf(host, findingOf('not-tried', host, { peer, reason }));
   let slow = 0;
   const clients = await inParallel(visitors.clients, mostConnections, async (client) => {
     const peer = client.host.hostname;
@@ -117,11 +114,9 @@ async function checkVisitors(relay: SmtpdServer, work: RelayWork, good: Conversa
     return { host, fine: `relays for ${peer}`, findings: judgeClient(relay, peer, talk) };
   });
   const absent = visitors.absent.map((peer) => untried(peer, 'its key is not here'));
-  const missing = visitors.missing.map(({ who, why }) => ({
-    host,
-    fine: '',
-    findings: [findingOf('limit-unknown', host, { port: String(port), found: who, reason: why })],
-  }));
+  const missing = visitors.missing.map(({ who: found, why: reason }) =>
+    reportOf(host, findingOf('limit-unknown', host, { port: String(port), found, reason })),
+  );
   return [...strangers, ...missing, ...clients, ...absent];
 }
 

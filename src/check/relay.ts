@@ -27,7 +27,7 @@ export function judgeConnection(talk: Conversation, expected: ExpectedRelay): re
   const { broken, stage, replies } = talk;
   const banner = wordsOf(replies.greeting);
   const isForeign = !isOwnBanner(replies.greeting, expected.names);
-  if (stage === 'connect') return find(connectKind(broken), {});
+  if (stage === 'connect') return find(connectKind(broken));
   if (stage === 'greeting' && broken !== undefined && broken.kind !== 'not-smtp') return find('no-greeting');
   if (stage === 'greeting' || stage === 'ehlo') {
     if (broken?.kind === 'not-smtp') return find('not-smtp', { found: broken.words });

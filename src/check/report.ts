@@ -11,3 +11,8 @@ export interface Report {
   readonly fine: string;
   readonly findings: readonly Finding[];
 }
+
+/** What was found about a host, if anything was. */
+export function reportOf(host: string, ...findings: readonly Finding[]): Report {
+  return { host, fine: '', findings };
+}

@@ -3,14 +3,13 @@
 
 import { findingOf } from '../findings/finding.js';
 import type { HostSettings } from '../settings/settings.js';
-import { linesOf, sectionOf, valuesOf, type HostFacts } from './host-facts.js';
-import type { Report } from './report.js';
+import { linesOf, valuesOf, type HostFacts } from './host-facts.js';
+import { reportOf, type Report } from './report.js';
 
 /** The largest mail as the host says it, its service before main.cf; undefined if it says nothing. */
 function limitIn(facts: HostFacts, service = ''): string | undefined {
   const name = 'message_size_limit';
-  const found =
-    valuesOf(linesOf(facts, 'found', service)).get(name) ?? valuesOf(sectionOf(facts, 'values')?.lines ?? []).get(name);
+  const found = valuesOf(linesOf(facts, 'found', service)).get(name) ?? valuesOf(linesOf(facts, 'values')).get(name);
   return /^\d+$/u.test(found ?? '') ? found : undefined;
 }
 
@@ -35,6 +34,6 @@ export function judgeSizes(
     const found = limitIn(facts, `${host.port}/inet`);
     if (found === undefined || sizeOf(found) >= sizeOf(largest.limit)) return [];
     const values = { peer: largest.peer, found, wanted: largest.limit };
-    return [{ host: host.hostname, fine: '', findings: [findingOf('relay-size', host.hostname, values)] }];
+    return [reportOf(host.hostname, findingOf('relay-size', host.hostname, values))];
   });
 }

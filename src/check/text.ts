@@ -1,6 +1,7 @@
 // The results of a check in three forms: text, JSON, and the line of a monitoring plugin. Findings with the same cure
 // are grouped, so that it is printed once.
 
+import { howMany } from '../errors.js';
 import { shorten, type Finding, type Severity } from '../findings/finding.js';
 import { cureLines, type CureLine, type NamesToDeploy } from '../render/cure.js';
 import type { Settings } from '../settings/settings.js';
@@ -15,11 +16,11 @@ const mostFine = 60;
 const mostFindings = 40;
 const bySeverity: readonly Severity[] = ['error', 'warning', 'unknown'];
 
-export interface Counts extends Readonly<Record<Severity, number>> {
+interface Counts extends Readonly<Record<Severity, number>> {
   readonly ok: number;
 }
 
-export function countsOf(reports: readonly Report[]): Counts {
+function countsOf(reports: readonly Report[]): Counts {
   const findings = reports.flatMap((report) => report.findings);
   const count = (severity: Severity): number => findings.filter((one) => one.severity === severity).length;
   const ok = reports.filter((report) => report.findings.length === 0).length;
@@ -91,16 +92,12 @@ function groupsOf(settings: Settings, findings: readonly Finding[], names: Names
 
 function sumUp({ ok, error, warning, unknown }: Counts): string {
   const parts = [
-    ...(error > 0 ? [some(error, 'error')] : []),
-    ...(warning > 0 ? [some(warning, 'warning')] : []),
+    ...(error > 0 ? [howMany(error, 'error')] : []),
+    ...(warning > 0 ? [howMany(warning, 'warning')] : []),
     ...(unknown > 0 ? [`${unknown} not known`] : []),
     `${ok} ok`,
   ];
   return parts.join(', ');
-}
-
-function some(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? '' : 's'}`;
 }
 
 /** What --json adds to its envelope. */

@@ -1,7 +1,6 @@
 // Who tries to relay when a relay is checked: our clients whose keys are here, and strangers of every kind that the two
 // locks must keep out. The strangers' certificates are issued in memory and never leave it.
 
-import type { CertificateInfo } from '../certificate/certificate.js';
 import { generateHostKey, generateKey } from '../issue/keys.js';
 import type { Issuer } from '../issue/x509.js';
 import { RelaycertsError } from '../errors.js';
@@ -69,7 +68,7 @@ export async function makeVisitors(
     else if (certificate !== undefined)
       clients.push({ host, shown: { certificate: certificate.info.pem, key: key.pem } });
   }
-  const { issueCa } = await import('../issue/x509.js');
+  const { issueCa, issueLeaf } = await import('../issue/x509.js');
   const keyPair = await generateKey('ecdsa-p256');
   const other: Issuer = {
     certificatePem: await issueCa({
@@ -82,11 +81,12 @@ export async function makeVisitors(
     }),
     privateKey: keyPair.privateKey,
   };
-  const issue = async (ca: Issuer, host: SmtpClient, own?: Shown): Promise<Shown> => {
-    const key = own?.key ?? (await generateHostKey('ecdsa-p256')).revealBytes();
-    const bytes = Buffer.from(key);
-    const info = await issueOne(settings, ca, host, readHostKey('memory', bytes).spki, at);
-    return { certificate: info.pem, key: bytes };
+  const issue = async (ca: Issuer, { hostname }: SmtpClient, own?: Shown): Promise<Shown> => {
+    const key = Buffer.from(own?.key ?? (await generateHostKey('ecdsa-p256')).revealBytes());
+    const { spki } = readHostKey('memory', key);
+    const client = { role: 'smtp-client', isInbound: false, hostname, altNames: [] } as const;
+    const info = await issueLeaf({ ...client, subject: settings.subject, spki, ca, at, validDays: 1 });
+    return { certificate: info.pem, key };
   };
   const [first] = settings.smtpClients;
   const [listed] = clients;
@@ -122,25 +122,4 @@ async function attempt(who: string, issue: (() => Promise<Shown>) | string): Pro
     if (!(error instanceof RelaycertsError)) throw error;
     return { who, why: error.message };
   }
-}
-
-async function issueOne(
-  { subject }: Settings,
-  ca: Issuer,
-  { hostname }: SmtpClient,
-  spki: Buffer,
-  at: Date,
-): Promise<CertificateInfo> {
-  const { issueLeaf } = await import('../issue/x509.js');
-  return issueLeaf({
-    role: 'smtp-client',
-    isInbound: false,
-    hostname,
-    altNames: [],
-    subject,
-    spki,
-    ca,
-    at,
-    validDays: 1,
-  });
 }

@@ -9,7 +9,6 @@ import type { SysCommand } from './options.js';
 
 type Flags = Omit<CheckOptions, 'hosts' | 'from' | 'mailDomain'> & { from?: string; port25?: HostName };
 
-/** Adds check. */
 export function addCheck(program: SysCommand): void {
   program
     .command('check')

@@ -11,7 +11,6 @@ function hostCount(flags: string, description: string, digits: number): Option {
   return count(flags, description, 'Expected a number of hosts, 1 or more.', { digits, least: 1 });
 }
 
-/** Adds deploy. */
 export function addDeploy(program: SysCommand): void {
   program
     .command('deploy')

@@ -7,7 +7,6 @@ import { mtaStsModes, type MtaStsMode } from '../dns/mta-sts-mode.js';
 import { dnsFormats } from '../render/dns-records.js';
 import type { SysCommand } from './options.js';
 
-/** Adds dns. */
 export function addDns(program: SysCommand): void {
   program
     .command('dns')

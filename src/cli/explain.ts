@@ -4,7 +4,6 @@
 import type { ExplainOptions } from '../commands/explain.js';
 import type { SysCommand } from './options.js';
 
-/** Adds explain. */
 export function addExplain(program: SysCommand): void {
   program
     .command('explain')

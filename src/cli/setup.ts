@@ -95,7 +95,6 @@ export function addSetup(program: SysCommand): void {
     });
 }
 
-/** Adds clean and wizard. */
 export function addCleanAndWizard(program: SysCommand): void {
   program
     .command('clean')

@@ -1,12 +1,11 @@
 // `relaycerts adopt`: an existing CA and what it signed become this project's. Everything is read and proven first; then
 // it is one change, which copies and replaces nothing. Bundles are left to make, which replaces what is not right.
 
-import { mkdir } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { planAdoption } from '../adopt/adoption.js';
-import { chooseCa, openPlainKeys } from '../adopt/choose-ca.js';
+import { chooseCa, openKeys } from '../adopt/choose-ca.js';
 import { findHostMaterial, type HostMaterial } from '../adopt/choose-hosts.js';
-import { gatherMaterial, openAllKeys, openWarnings, passphraseSource } from '../adopt/gather.js';
+import { gatherMaterial, openWarnings, passphraseSource } from '../adopt/gather.js';
 import { proposeSettings, withCa, type Wishes } from '../adopt/propose-settings.js';
 import { renderAdoption, renderAdoptionJson, type Report } from '../adopt/render-adoption.js';
 import { readMakeSettings } from '../adopt/settings-mk.js';
@@ -18,19 +17,15 @@ import type { Step } from '../plan/plan.js';
 import type { Secret } from '../secret.js';
 import { membersOf } from '../settings/jsonc.js';
 import type { Settings } from '../settings/settings.js';
-import { layoutOf } from '../store/layout.js';
-import { withLock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
-import { assertSafe, assertSafeFolder } from '../store/safety.js';
-import { recover } from '../store/state.js';
 import { changeTo } from '../store/state-change.js';
-import { attempt } from '../sys/file-error.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
+import type { KnownDraft } from '../wizard/answers.js';
 import { findSettings, writeSchema } from '../wizard/settings-file.js';
 import { agree } from '../sys/agree.js';
 import { prepareCa } from './make-ca.js';
-import { commitChangeWithWords } from './locked.js';
+import { commitChangeWithWords, inNewProject } from './locked.js';
 import { contradiction, type CaOptions } from './run.js';
 
 export interface AdoptOptions extends CaOptions {
@@ -59,12 +54,7 @@ export async function adopt(options: AdoptOptions, sys: Sys): Promise<void> {
     sys.write(options.json ? renderAdoptionJson(report, true) : renderAdoption(report, shown));
     return;
   }
-  const folder = dirname(settings.file);
-  await attempt('make the folder', folder, () => mkdir(folder, { recursive: true, mode: 0o700 }));
-  await assertSafeFolder(folder, 'project', sys);
-  await assertSafe(settings, sys);
-  await withLock(layoutOf(settings).lock, sys, async (lock) => {
-    await recover(settings, sys, lock);
+  await inNewProject(settings, sys, async (lock) => {
     const inventory = await readInventory(settings, sys);
     const isDone = inventory.caKey !== undefined && inventory.caCertificate?.info.der.equals(ca.held.info.der) === true;
     if (!isDone) assertNothingHere(settings, inventory);
@@ -113,7 +103,7 @@ export async function adopt(options: AdoptOptions, sys: Sys): Promise<void> {
 
 interface Prepared {
   readonly plan: (inventory: Inventory) => Report;
-  readonly draft: { readonly text: string; readonly settings: Settings; readonly path: string | undefined };
+  readonly draft: KnownDraft & { readonly path: string | undefined };
   readonly ca: Report['ca'];
 }
 
@@ -130,12 +120,13 @@ async function prepare(options: AdoptOptions, given: Secret | undefined, sys: Sy
   const makeFile = material.makeSettings;
   const fromMake = makeFile && readMakeSettings(makeFile.bytes.toString('utf8'), sys.home);
   const at = sys.now();
-  const plain = await openPlainKeys(material, sys.run);
+  const plain = await openKeys(material, undefined, sys.run);
   const ask = passphraseSource({ given, material, wanted: fromMake?.passphraseFile, folder, sys });
   const ca = await chooseCa(material, plain, { ask, run: sys.run, at, keyFile, certificateFile });
   for (const message of openWarnings(folder, material, ca, sys.uid)) sys.warn(message);
-  const opened = await openAllKeys(material, plain, ca.passphrase ?? given, sys);
-  const hosts = findHostMaterial(material, ca, opened, folder, at);
+  const passphrase = ca.passphrase ?? given;
+  const locked = passphrase === undefined ? [] : await openKeys(material, passphrase, sys.run);
+  const hosts = findHostMaterial(material, ca, [...plain, ...locked], folder, at);
   const { home, program, command, uid } = sys;
   const context = { home, program, command, uid, file };
   const first = found ?? proposeSettings(hosts.hosts, wishesOf(options, hosts.hosts, fromMake), context);

@@ -28,7 +28,7 @@ export function sayIfSlow(steps: readonly Step[], sys: Pick<Sys, 'say'>): void {
 }
 
 /** Starts making the keys that the steps ask for; a failure is reported when they are awaited. */
-export function generateKeys(steps: readonly Step[], progress: Progress): Promise<ReadonlyMap<HostName, HostKey>> {
+function generateKeys(steps: readonly Step[], progress: Progress): Promise<ReadonlyMap<HostName, HostKey>> {
   const keys = Promise.all(
     steps
       .filter((step): step is StepOf<'key'> => step.kind === 'key')
@@ -42,7 +42,6 @@ export function generateKeys(steps: readonly Step[], progress: Progress): Promis
   return keys;
 }
 
-/** Signs the certificates; the issuer is opened only if there is something to sign. */
 interface Signing {
   readonly issuer: () => Issuer | Promise<Issuer>;
   readonly keys: ReadonlyMap<HostName, HostKey>;
@@ -116,7 +115,10 @@ function batchesOf(steps: readonly HostStep[], size: number): readonly (readonly
   return batches;
 }
 
-/** `inventory` contains the CA that `issuer` opens. @throws certificate, contradiction - and what `issuer` throws */
+/**
+ * Signs the certificates. `inventory` contains the CA that `issuer` opens, only if there is something to sign. @throws
+ * certificate, contradiction - and what `issuer` throws
+ */
 export async function certify(
   settings: Settings,
   inventory: Inventory,

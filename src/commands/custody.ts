@@ -47,8 +47,13 @@ export async function judgeOpening(work: CaWork, way: Way): Promise<Opening | un
     return opening;
   } catch (error) {
     if (!isRelaycertsError(error) || error.code === 'interrupted') throw error;
-    return { kind: 'unopenable', problem: problemOf(error) };
+    return { kind: 'unopenable', problem: { message: error.message, hint: error.hint } };
   }
+}
+
+/** True if the passphrase cannot be opened, even if somebody is asked. */
+export function isShut(opening: Opening | undefined): boolean {
+  return opening?.kind === 'missing' || opening?.kind === 'unopenable';
 }
 
 async function openFile(work: CaWork, way: 'asking' | 'unasked'): Promise<Unasked> {
@@ -91,10 +96,6 @@ async function opensCa(work: CaWork, path: string): Promise<boolean> {
     if (!isRelaycertsError(error)) throw error;
     return false;
   }
-}
-
-function problemOf({ message, hint }: RelaycertsError): Problem {
-  return hint === undefined ? { message } : { message, hint };
 }
 
 function isRelaycertsError(error: unknown): error is RelaycertsError {

@@ -1,6 +1,7 @@
 // One visit of `deploy`: the files and the script go to a host, and the script installs them and asks whether to keep
 // them. The result is data, with the same ids as `check`. It does not choose the hosts, and prints nothing.
 
+import { unseenIds } from '../check/host.js';
 import { shorten } from '../findings/finding.js';
 import type { KeyPlace } from '../plan/bundle-names.js';
 import type { HostInventory } from '../plan/inventory.js';
@@ -80,14 +81,6 @@ export async function takeBack(settings: Settings, { host, request }: HostInvent
 /** A host that made its request also has the key. */
 const keyPlaceOf = (request: unknown): KeyPlace => (request === undefined ? 'here' : 'host');
 
-const ids = {
-  unreachable: 'ssh-unreachable',
-  'host-key': 'ssh-host-key',
-  denied: 'ssh-denied',
-  'no-sudo': 'no-sudo',
-  slow: 'probe-slow',
-} as const;
-
 /** What to do about a host that cannot be worked on. */
 const hints = {
   unreachable: 'see that it is up, and that sshHost and sshPort in the settings are right',
@@ -101,7 +94,7 @@ function deliveredOf({ hostname }: HostSettings, outcome: Outcome): Delivered {
   if (outcome.kind !== 'ran') {
     return {
       kind: 'failed',
-      id: ids[outcome.kind],
+      id: unseenIds[outcome.kind],
       message: `${hostname}: ${shorten(outcome.words)}`,
       hint: hints[outcome.kind],
     };

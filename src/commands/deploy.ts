@@ -130,8 +130,10 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   const all = noted.map((host) =>
     named.includes(host.hostname) && isDone(host) ? { ...host, seen: undefined } : host,
   );
-  const containers = hostsOf(settings).filter(({ container }) => container !== undefined);
-  const only = named.length === 0 && containers.length === 0 ? undefined : new Set(onlyOf(all, containers, named));
+  const containers = new Set(
+    hostsOf(settings).flatMap(({ hostname, container }) => (container === undefined ? [] : [hostname])),
+  );
+  const only = named.length === 0 && containers.size === 0 ? undefined : new Set(onlyOf(all, containers, named));
   if (named.length === 0) warnOfContainers(all, containers, sys);
   const open = all.filter((host) => only?.has(host.hostname) !== false && !isDone(host));
   if (open.length === 0) {
@@ -234,17 +236,15 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
 /** The hosts that may be visited; what is in a container counts all the same, so that others wait for it. */
 function onlyOf(
   all: readonly DeployedHost[],
-  containers: readonly HostSettings[],
+  containers: ReadonlySet<HostName>,
   named: readonly HostName[],
 ): readonly HostName[] {
   if (named.length > 0) return named;
-  const names = new Set(containers.map(({ hostname }) => hostname));
-  return all.map(({ hostname }) => hostname).filter((hostname) => !names.has(hostname));
+  return all.map(({ hostname }) => hostname).filter((hostname) => !containers.has(hostname));
 }
 
-function warnOfContainers(all: readonly DeployedHost[], containers: readonly HostSettings[], sys: Sys): void {
-  const names = new Set(containers.map(({ hostname }) => hostname));
-  const open = all.filter((host) => names.has(host.hostname) && !isDone(host)).map(({ hostname }) => hostname);
+function warnOfContainers(all: readonly DeployedHost[], containers: ReadonlySet<HostName>, sys: Sys): void {
+  const open = all.filter((host) => containers.has(host.hostname) && !isDone(host)).map(({ hostname }) => hostname);
   const [first] = open;
   if (first === undefined) return;
   sys.warn(`deploy installs nothing in containers: ${listSome(open)}`, {

@@ -1,7 +1,6 @@
 // `relaycerts dns`: the DNS records that mail of these settings needs, or whether they are there. It publishes nothing,
 // and of certs/ it reads only the DKIM keys, and certificates for TLSA records.
 
-import { createHash } from 'node:crypto';
 import { usualBlockLists } from '../check/block-lists.js';
 import { checkDns } from '../check/dns.js';
 import { locateRelay } from '../check/dns-relay.js';
@@ -10,8 +9,8 @@ import type { MtaStsMode } from '../dns/mta-sts-mode.js';
 import { dnsRecords, type RelayFacts } from '../dns/records.js';
 import { RelaycertsError } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
-import type { HostName } from '../names.js';
 import type { CertifiedHost } from '../plan/inventory.js';
+import { byItself } from '../render/cure.js';
 import { dnsRecordObject, renderPlain, renderZone, type DnsFormat } from '../render/dns-records.js';
 import { parseDnsServer } from '../settings/domain-mail.js';
 import { readCertifiedHosts, readDkim } from '../store/read.js';
@@ -58,23 +57,18 @@ export async function dns(options: DnsOptions, sys: Sys): Promise<void> {
   const records = dnsRecords(settings, work.keys, facts, options.mtaSts);
   const reports = options.check ? await checkDns(work) : undefined;
   if (options.json || options.format === 'json') {
-    const check = reports === undefined ? null : checkObject(settings, reports, onlyThatHost);
+    const check = reports === undefined ? null : checkObject(settings, reports, byItself);
     sys.write(writeAnswer('dns', { records: records.map(dnsRecordObject), check }));
   } else if (reports !== undefined) {
-    sys.write(renderCheck(settings, reports, onlyThatHost, (style, word) => sys.paint(style, word)));
+    sys.write(renderCheck(settings, reports, byItself, (style, word) => sys.paint(style, word)));
   } else {
     sys.write(options.format === 'zone' ? renderZone(records) : renderPlain(records));
   }
   if (hasFault(reports ?? [])) sys.endWith(3);
 }
 
-/** What a cure deploys; no cure of a record does. */
-function onlyThatHost(hostname: HostName): readonly HostName[] {
-  return [hostname];
-}
-
 function keyDigest(hosts: readonly CertifiedHost[], hostname: string): Buffer {
   const certificate = hosts.find(({ host }) => host.hostname === hostname)?.certificate;
   if (certificate === undefined) throw notCertifiedError([hostname]);
-  return createHash('sha256').update(certificate.info.spki).digest();
+  return certificate.info.digest('public-key');
 }

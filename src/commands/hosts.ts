@@ -116,19 +116,10 @@ export function foundOf({ hosts }: Pick<Inventory, 'hosts'>, { hostname }: HostS
   return found;
 }
 
-/** The inventory with some fields of one host changed. */
-export function withHost(inventory: Inventory, one: HostSettings, change: Partial<HostInventory>): Inventory {
-  const hosts = inventory.hosts.map((found) =>
-    found.host.hostname === one.hostname ? changeHost(found, change) : found,
-  );
-  return { ...inventory, hosts };
-}
-
-/** The inventory after the old pins of these hosts are retired. */
-export function withoutPrevious(inventory: Inventory, names: ReadonlySet<HostName>): Inventory {
-  const hosts = inventory.hosts.map((found) =>
-    names.has(found.host.hostname) ? changeHost(found, { previous: undefined }) : found,
-  );
+/** The inventory with some fields of these hosts changed. */
+export function withHosts(inventory: Inventory, names: readonly HostName[], change: Partial<HostInventory>): Inventory {
+  const changed = new Set(names);
+  const hosts = inventory.hosts.map((found) => (changed.has(found.host.hostname) ? changeHost(found, change) : found));
   return { ...inventory, hosts };
 }
 

@@ -2,6 +2,7 @@
 // for commands that judge the whole state first; those that touch only what was seen of hosts, or the settings, use
 // `locked` directly.
 
+import { mkdirSync } from 'node:fs';
 import type { HostName } from '../names.js';
 import type { SeenHost } from '../plan/installed.js';
 import { readSettings } from '../settings/load.js';
@@ -10,11 +11,12 @@ import { installedChange, readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
 import { withLock, type Lock } from '../store/lock.js';
 import { orNameRoot } from '../store/ownership.js';
-import { assertSafe } from '../store/safety.js';
+import { assertSafe, assertSafeFolder } from '../store/safety.js';
 import { recover, sayOutcome } from '../store/state.js';
 import { isEmpty } from '../store/state-change.js';
 import { commitChange, dropDraft, stageChange, type Change } from '../store/transaction.js';
 import { realDisk } from '../sys/disk.js';
+import { attempt } from '../sys/file-error.js';
 import type { Sys } from '../sys/sys.js';
 
 /** Runs `work` under the lock, after finishing an interrupted change. The settings are read once the lock is held. */
@@ -45,6 +47,18 @@ export async function underLock<T>(
     const settings = await readSettings(before.file, sys, before);
     await recover(settings, sys, lock);
     return work(settings, lock);
+  });
+}
+
+/** Runs `work` under the lock of a project whose folder may not be there yet. @throws permissions, lock, files */
+export async function inNewProject(settings: Settings, sys: Sys, work: (lock: Lock) => Promise<void>): Promise<void> {
+  const { folder } = settings;
+  await attempt('make the folder', folder, async () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
+  await assertSafeFolder(folder, 'project', sys);
+  await assertSafe(settings, sys);
+  await withLock(layoutOf(settings).lock, sys, async (lock) => {
+    await recover(settings, sys, lock);
+    await work(lock);
   });
 }
 

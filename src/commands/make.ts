@@ -3,7 +3,7 @@
 
 import { recipientContext } from '../custody/passphrase-file.js';
 import { findRecipientChange } from '../custody/recipient-change.js';
-import { commandText, listSome, quotePath, renderHint } from '../errors.js';
+import { commandText, listSome, problemObject, quotePath, renderHint } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { HostName } from '../names.js';
 import { describeStep } from '../plan/describe-step.js';
@@ -27,8 +27,8 @@ import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
 import { certifyInBatches, sayIfSlow } from './certify.js';
-import { judgeOpening } from './custody.js';
-import { findHost, withHost } from './hosts.js';
+import { isShut, judgeOpening } from './custody.js';
+import { findHost, withHosts } from './hosts.js';
 import { withNewKeys } from './dkim-keys.js';
 import { madeStep, prepareCa, type PreparedCa } from './make-ca.js';
 import { changing, contradiction, reading, type CaOptions, type Changing, type Work } from './run.js';
@@ -122,7 +122,7 @@ async function prepareKeys(work: Work, steps: readonly Step[], given: Secret | u
 /** The state as if this host had never been revoked: its files are then missing, and are made. @throws usage */
 function reinstate(settings: Settings, inventory: Inventory, again: string | undefined): Inventory {
   if (again === undefined) return inventory;
-  return withHost(inventory, findHost(settings, again), { isRevoked: false });
+  return withHosts(inventory, [findHost(settings, again).hostname], { isRevoked: false });
 }
 
 async function planFor(work: Work, isGiven: boolean): Promise<Plan> {
@@ -173,11 +173,7 @@ interface Answer {
 
 /** The same with and without --dry-run: what is made, what waits, and what to install. */
 function renderAnswer({ isDryRun: dryRun, plan, install, retire }: Answer, sys: Sys): string {
-  const held = plan.held.map(({ hostname: host, message, hint }) => ({
-    host,
-    message,
-    hint: hint === undefined ? null : renderHint(hint, sys.program),
-  }));
+  const held = plan.held.map((one) => ({ host: one.hostname, ...problemObject(one, sys.program) }));
   return writeAnswer('make', { dryRun, steps: plan.steps, held, install, retire });
 }
 
@@ -203,10 +199,6 @@ async function proveNewKey(work: Work, { after, isOperatorKeyNew }: PreparedCa):
   if (!isOperatorKeyNew || after.caKey === undefined || after.caKey === work.inventory.caKey) return;
   const opening = await judgeOpening({ ...work, inventory: after }, 'unasked');
   if (opening?.kind !== 'opened') throw new Error('the new operator key does not open the new CA');
-}
-
-function isShut(opening: Opening | undefined): boolean {
-  return opening?.kind === 'missing' || opening?.kind === 'unopenable';
 }
 
 function nothingToMake({ held, warnings }: Plan, opening: Opening | undefined): string {

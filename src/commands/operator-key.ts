@@ -9,8 +9,8 @@ import { operatorKeyPlace } from '../store/layout.js';
 import { readFile, statFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 
-/** Undefined if there is no key. @throws files, permissions - others can read it */
-async function findOperatorKey(sys: Sys): Promise<OperatorKeyFile | undefined> {
+/** @throws files - there is none; permissions - others can read it */
+export async function readOperatorKeyFile(sys: Sys): Promise<OperatorKeyFile> {
   const { path } = operatorKeyPlace(sys.configHome);
   const state = await statFile(path);
   if (state?.kind === 'file' && (state.mode & 0o077) !== 0) {
@@ -20,14 +20,9 @@ async function findOperatorKey(sys: Sys): Promise<OperatorKeyFile | undefined> {
       { hint: `chmod 600 ${shellWord(path)}` },
     );
   }
-  return operatorKeyOf({ inventory: { operatorKey: await readFile(path), operatorKeyPath: path }, sys });
-}
-
-/** @throws files - there is none; as findOperatorKey */
-export async function readOperatorKeyFile(sys: Sys): Promise<OperatorKeyFile> {
-  const found = await findOperatorKey(sys);
+  const found = operatorKeyOf({ inventory: { operatorKey: await readFile(path), operatorKeyPath: path }, sys });
   if (found !== undefined) return found;
-  throw new RelaycertsError('files', `there is no operator key ${quotePath(operatorKeyPlace(sys.configHome).path)}`, {
+  throw new RelaycertsError('files', `there is no operator key ${quotePath(path)}`, {
     hint: {
       run: ['make'],
       before: 'if there was one, restore it from a backup; with a first CA and no passphrase.recipients,',

@@ -25,7 +25,7 @@ import { putAway, type Decision } from '../store/state-change.js';
 import type { Sys } from '../sys/sys.js';
 import { openCaKey, openIssuer } from './ca-key.js';
 import { certify, madeLines } from './certify.js';
-import { certifiedCa, withoutPrevious } from './hosts.js';
+import { certifiedCa, withHosts } from './hosts.js';
 import { changing, type CaOptions, type Done, type Work } from './run.js';
 
 type Stage = Decision & { readonly stage: CaStage['stage']; readonly done: readonly Done[] };
@@ -167,10 +167,10 @@ async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
   const old = inventory.hosts.flatMap(({ host, previous, isRevoked }) =>
     isRevoked || previous === undefined || isSignedBy(previous.info, ca.info) ? [] : [{ host, info: previous.info }],
   );
-  const names = new Set(old.map(({ host }) => host.hostname));
+  const names = old.map(({ host }) => host.hostname);
   return {
     stage: 3,
-    after: { ...withoutPrevious(inventory, names), formerCa: undefined },
+    after: { ...withHosts(inventory, names, { previous: undefined }), formerCa: undefined },
     entries: [
       entryOf('retired', 'ca', info.commonName ?? settings.ca.commonName, info, at),
       ...old.map((one) => entryOf('retired', one.host.role, one.host.hostname, one.info, at)),

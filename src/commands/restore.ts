@@ -1,7 +1,6 @@
 // `relaycerts restore`: a project from a backup, into an empty folder, with the passphrase file and the operator key in
 // their places. It is one change, and replaces nothing. Bundles are left to make, which needs no passphrase for them.
 
-import { mkdirSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { brokenBackup, findOpeningKey, largestBackup, openBackup } from '../custody/backup-file.js';
@@ -17,20 +16,16 @@ import { pathWord } from '../shell-word.js';
 import { parseBackup, type BackupContent } from '../store/backup.js';
 import { readBackupAge } from '../store/backup-record.js';
 import { changeFolder } from '../store/journal.js';
-import { layoutOf, operatorKeyPlace } from '../store/layout.js';
-import { withLock } from '../store/lock.js';
+import { operatorKeyPlace } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
-import { assertSafe, assertSafeFolder } from '../store/safety.js';
-import { recover } from '../store/state.js';
 import type { FileWrite } from '../store/transaction.js';
-import { attempt } from '../sys/file-error.js';
 import { listFolder, readFile } from '../sys/files.js';
 import { followLinks } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
 import { assertWritable } from '../wizard/settings-file.js';
-import { judgeOpening } from './custody.js';
-import { commitChangeWithWords } from './locked.js';
+import { isShut, judgeOpening } from './custody.js';
+import { commitChangeWithWords, inNewProject } from './locked.js';
 import type { GlobalOptions } from './run.js';
 
 export interface RestoreOptions extends GlobalOptions {
@@ -59,11 +54,7 @@ export async function restore(options: RestoreOptions, sys: Sys): Promise<void> 
   if ('flaw' in content) throw brokenBackup(from, content.flaw);
   const { settings } = content;
   await assertPlace(settings.passphrase.file, from);
-  await attempt('make the folder', folder, async () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
-  await assertSafeFolder(folder, 'project', sys);
-  await assertSafe(settings, sys);
-  await withLock(layoutOf(settings).lock, sys, async (lock) => {
-    await recover(settings, sys, lock);
+  await inNewProject(settings, sys, async (lock) => {
     await assertEmpty(folder, from);
     const project = content.files.map((file) => ({ ...file, folderMode: 0o700, isNew: true }) as const);
     const writes = [...project, ...(await custodyWrites(content, sys))];
@@ -93,7 +84,7 @@ export async function restore(options: RestoreOptions, sys: Sys): Promise<void> 
   sys.say('  hosts revoked since then are back: revoke them again before you install anything');
   const warnings = custodyWarnings(opening, `in ${quotePath(settings.passphrase.file)}`);
   warnSome([...inventory.problems, ...warnings], sys);
-  if (opening?.kind === 'missing' || opening?.kind === 'unopenable') sys.endWith(3);
+  if (isShut(opening)) sys.endWith(3);
   sys.say(`  next, for the hosts' bundles: ${settings.program} make`);
 }
 

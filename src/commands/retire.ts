@@ -10,7 +10,7 @@ import { layoutOf } from '../store/layout.js';
 import { hostEntry } from '../store/ledger.js';
 import { putAway } from '../store/state-change.js';
 import type { Sys } from '../sys/sys.js';
-import { certifiedHost, findStandingHosts, withoutPrevious } from './hosts.js';
+import { certifiedHost, findStandingHosts, withHosts } from './hosts.js';
 import { changing, type GlobalOptions } from './run.js';
 
 export interface RetireOptions extends GlobalOptions {
@@ -30,7 +30,7 @@ export async function retire(options: RetireOptions, sys: Sys): Promise<void> {
     const layout = layoutOf(settings);
     const rows = pending.map(({ host, info }) => ({ host: host.hostname, serial: info.serial }));
     await commit({
-      after: withoutPrevious(inventory, names),
+      after: withHosts(inventory, [...names], { previous: undefined }),
       entries: pending.map(({ host, info }) => hostEntry('retired', host, info, at)),
       keeps: pending.map(({ host, info }) => putAway(layout.retired(host.hostname, info.serial), info.pem)),
       removes: [],

@@ -11,7 +11,7 @@ import { layoutOf } from '../store/layout.js';
 import { hostEntry, readLedger, type LedgerEntry } from '../store/ledger.js';
 import { planRevocation } from '../store/revoked.js';
 import type { Decision } from '../store/state-change.js';
-import { foundOf, withHost } from './hosts.js';
+import { foundOf, withHosts } from './hosts.js';
 import type { Changing } from './run.js';
 
 export interface Revocation {
@@ -44,7 +44,7 @@ export async function planRevocationOf(
     its,
     lines,
     files,
-    after: withHost(inventory, one, { ...gone, isRevoked: true, bundle: new Map() }),
+    after: withHosts(inventory, [one.hostname], { ...gone, isRevoked: true, bundle: new Map() }),
     // A host that was made again and then lost its certificate counts as revoked, but has a key to put away.
     isDone: files.keeps.length === 0 && (found.isRevoked || (isFormer(named, one) && its.at(-1)?.event === 'revoked')),
   };

@@ -80,9 +80,9 @@ function tablesFor(one: HostSettings, { hosts }: Inventory, install: readonly In
   if (one.role === 'smtpd-server') return install;
   const names = new Set(hostsIn(install));
   const relays = hosts.filter(({ host: { role } }) => role === 'smtpd-server');
-  return relays.flatMap(({ host: { role, hostname: host }, isRevoked, bundle }) => {
+  return relays.flatMap(({ host: { hostname: host }, isRevoked, bundle }) => {
     const hasTable = names.has(host) || bundle.has(tableName);
-    return role === 'smtpd-server' && !isRevoked && hasTable ? [{ host, why: ['table'] as const }] : [];
+    return !isRevoked && hasTable ? [{ host, why: ['table'] as const }] : [];
   });
 }
 

@@ -54,7 +54,7 @@ export interface Work {
 export type Done = string | { readonly what: string; readonly path: string };
 
 /** A command's decision, with its output. */
-export interface Step extends Decision {
+interface Step extends Decision {
   /** Printed on stdout before the commit, so that nothing changes unannounced; by the hosts to install. */
   readonly tell: (install: readonly Install[]) => string;
   /** The same for --json (writeAnswer). */

@@ -96,13 +96,7 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
   }
   const pins = pinsOf(settings, { hosts });
   const toShown = ({ host, keyPlace, isRevoked }: CertifiedHost): Shown =>
-    showHost(settings, host, pins, {
-      undo,
-      forceRoutes,
-      keyPlace,
-      isRevoked,
-      ...(section === undefined ? {} : { section }),
-    });
+    showHost(settings, host, pins, { section, undo, forceRoutes, keyPlace, isRevoked });
   if (format === 'html') {
     if (wanted.length > mostOnPage) throw tooManyError(wanted.length);
     const { renderPage } = await import('../render/page.js');

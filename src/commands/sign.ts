@@ -20,7 +20,7 @@ import { readFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
 import { certify, madeLines } from './certify.js';
-import { findHost, foundOf, withHost } from './hosts.js';
+import { findHost, foundOf, withHosts } from './hosts.js';
 import { prepareCa } from './make-ca.js';
 import { changing, contradiction, type CaOptions } from './run.js';
 
@@ -53,7 +53,7 @@ export async function sign(options: SignOptions, sys: Sys): Promise<void> {
     assertSignable(found, info, settings);
     const { path } = layoutOf(settings).request(one.role, one.hostname);
     const request = found.request ?? { path, info };
-    const inventory = withHost(work.inventory, one, { request, isRevoked: false });
+    const inventory = withHosts(work.inventory, [one.hostname], { request, isRevoked: false });
     const custody = { recipients: { kind: 'same' }, isGiven: given !== undefined } as const;
     const plan = planMake(settings, inventory, bundlesOf(settings, inventory), at, custody);
     warnSome(plan.warnings, sys);

@@ -11,9 +11,10 @@ import type { Sys } from '../sys/sys.js';
 import { membersOf } from '../settings/jsonc.js';
 import { parseSettingsText } from '../settings/load.js';
 import { nameFile } from '../settings/schema.js';
-import { hostsOf, type Settings } from '../settings/settings.js';
+import { hostsOf } from '../settings/settings.js';
 import { assertSafeFolder } from '../store/safety.js';
-import { applyAnswers, emptyDraft, writtenHosts, type Answers, type Draft } from '../wizard/answers.js';
+import { applyAnswers, emptyDraft, writtenHosts } from '../wizard/answers.js';
+import type { Answers, Draft, KnownDraft } from '../wizard/answers.js';
 import { gentleRun, readSecretKeys, type Option, type SecretKeys } from '../wizard/gnupg.js';
 import { askMore, holdInterview, type Asker, type InterviewContext } from '../wizard/interview.js';
 import { assertWritable, findSettings, writeSchema, writeSettings, type Found } from '../wizard/settings-file.js';
@@ -111,8 +112,6 @@ async function decide(
     }
   }
 }
-
-type KnownDraft = Draft & { readonly settings: Settings };
 
 /** Names each host that the answers leave out, and asks whether that is intended: its name may have been overtyped. */
 async function askLeaving(

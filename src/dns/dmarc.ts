@@ -6,7 +6,7 @@ import type { Answer, Lookup } from './lookup.js';
 import { hasVersion, parseTags } from './tags.js';
 
 export const dmarcPolicies = ['none', 'quarantine', 'reject'] as const;
-export type DmarcPolicy = (typeof dmarcPolicies)[number];
+type DmarcPolicy = (typeof dmarcPolicies)[number];
 
 export interface DmarcRecord {
   readonly policy: DmarcPolicy;

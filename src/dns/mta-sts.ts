@@ -1,7 +1,7 @@
 // MTA-STS (RFC 8461): a file on a web server says that the relays always offer TLS with a public certificate, and a
 // record says that there is such a file. relaycerts has no web server, so it only prints both.
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { HostName } from '../names.js';
 import type { MtaStsMode } from './mta-sts-mode.js';
 
@@ -31,5 +31,5 @@ export function mtaStsFile(domain: HostName, relays: readonly HostName[], mode: 
 
 /** The value of the record: senders fetch the file again if the id changes, so that follows from the file. */
 export function mtaStsValue({ text }: WebFile): string {
-  return `v=STSv1; id=${createHash('sha256').update(text).digest('hex').slice(0, 16)}`;
+  return `v=STSv1; id=${hash('sha256', text).slice(0, 16)}`;
 }

@@ -36,7 +36,7 @@ export interface Call {
   readonly mail: { readonly from: string; readonly to: string } | undefined;
 }
 
-export interface TlsFacts {
+interface TlsFacts {
   readonly protocol: string;
   readonly cipher: string;
   /** OpenSSL's code for a bad chain (`CERT_HAS_EXPIRED`); undefined if the chain is good. */

@@ -62,8 +62,6 @@ export function bundlesOf(
     }
     if (host.role === 'smtpd-server') {
       files.set(tableName, tableOf(settings, inventory));
-    }
-    if (host.role === 'smtpd-server') {
       for (const [name, bytes] of keyedFiles(settings, inventory.dqsKey)) files.set(name, bytes);
     }
     for (const name of inboundFiles(host)) files.set(name, peersOf(settings, inventory));

@@ -14,11 +14,6 @@ export function scriptCommand(
   return `${program} ${['show', hostname, '--format sh', ...options].join(' ')} | ${rootCommand(ssh, 'sh')}`;
 }
 
-/** The command that installs hosts from here, with the names as typed; without names, all hosts that lack something. */
-export function installCommand(program: string, names: readonly string[]): string {
-  return commandText(program, ['deploy', ...names]);
-}
-
 /** The command that writes the files of a host's container. */
 export function exportCommand(program: string, { hostname }: Pick<HostSettings, 'hostname'>): string {
   return commandText(program, ['export', 'docker', hostname]);

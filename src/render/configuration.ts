@@ -4,19 +4,11 @@
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { homeMilter, milterLists } from './dkim.js';
 import { inboundOf, inboundServices } from './inbound-service.js';
-import { port25Of, type ConfigurationFile } from './port25.js';
-import { homeParameters, homeService, type ListToken, type Parameter, type Service } from './postfix.js';
+import { port25Of } from './port25.js';
+import { homeParameters, homeService, type Configuration, type ListToken } from './postfix.js';
 import { relayServices } from './relay-service.js';
 
 /** All that is set on a host. A relay's main.cf is changed only if the settings ask for more than the relay service. */
-export interface Configuration {
-  readonly main: readonly Parameter[];
-  readonly tokens: readonly ListToken[];
-  readonly services: readonly Service[];
-  /** Our own files beside main.cf. */
-  readonly files: readonly ConfigurationFile[];
-}
-
 export function configurationOf(settings: Settings, host: HostSettings): Configuration {
   const inbound = host.isInbound ? settings.inbound : undefined;
   if (host.role === 'smtpd-server') {

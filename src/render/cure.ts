@@ -1,12 +1,12 @@
 // The cure of a finding as commands for the hosts of these settings, each on a line that can be run as printed. The
 // cures themselves, and the ids, are in src/findings.
 
-import { commandText, escapeControls, quotePath, renderHint } from '../errors.js';
+import { commandText, quotePath, renderHint } from '../errors.js';
 import { fillIn, shorten, type CureStep, type Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import { exportCommand, installCommand, rootCommand } from './commands.js';
+import { exportCommand, rootCommand } from './commands.js';
 
 /** A line of a cure: words for a person, or a command. */
 export interface CureLine {
@@ -17,7 +17,7 @@ export interface CureLine {
 /** The hosts that `deploy` has to be given so that it installs this one; none: it finds them by itself. */
 export type NamesToDeploy = (hostname: HostName) => readonly HostName[];
 
-const byItself: NamesToDeploy = (hostname) => [hostname];
+export const byItself: NamesToDeploy = (hostname) => [hostname];
 
 /** What to do about a finding, in order. */
 export function cureLines(
@@ -27,7 +27,8 @@ export function cureLines(
 ): readonly CureLine[] {
   return finding.cure.flatMap((step, at): readonly CureLine[] => {
     if (step.words !== undefined) return [{ kind: 'words', text: fillIn(step.words, finding.values, shorten) }];
-    if (step.hint !== undefined) return [{ kind: 'words', text: plainLine(renderHint(step.hint, settings.program)) }];
+    if (step.hint !== undefined)
+      return [{ kind: 'words', text: shorten(renderHint(step.hint, settings.program), Infinity) }];
     if (step.install === undefined) return commandsOf(settings, finding, step).map(commandLine);
     // Hosts that are installed one after the other are one command.
     if (finding.cure[at - 1]?.install !== undefined) return [];
@@ -53,13 +54,8 @@ function installOf(
   const isAll = each.some((one) => one.length === 0);
   return [
     ...exports.map((one) => exportCommand(settings.program, one)),
-    ...(each.length === 0 ? [] : [installCommand(settings.program, isAll ? [] : [...new Set(each.flat())])]),
+    ...(each.length === 0 ? [] : [commandText(settings.program, ['deploy', ...(isAll ? [] : new Set(each.flat()))])]),
   ];
-}
-
-/** A hint on one line, without characters that move the cursor or reverse text. */
-function plainLine(text: string): string {
-  return escapeControls(text).replaceAll(/[\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
 }
 
 /** A value with characters that move the cursor or reverse text is shown escaped, and then names nothing. */

@@ -16,8 +16,8 @@ export function renderPlain(records: readonly DnsRecord[]): string {
   const width = Math.max(...records.map(({ name }) => name.length));
   const lineOf = ({ name, type, value }: DnsRecord): string =>
     `${name.padEnd(width)}  ${type.padEnd(4)}  ${value ?? 'ADDRESS'}`;
-  return renderGroups(records, '#', ({ held, ...record }) =>
-    held === undefined ? [lineOf({ held, ...record })] : [`# ${held}:`, `# ${lineOf({ held, ...record })}`],
+  return renderGroups(records, '#', (record) =>
+    record.held === undefined ? [lineOf(record)] : [`# ${record.held}:`, `# ${lineOf(record)}`],
   );
 }
 

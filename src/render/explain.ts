@@ -1,6 +1,7 @@
 // What `explain` found in a log, as findings with their cures: as text and as an object. A host in a log line is one of
 // the settings', or the only one in its role; without settings the cure is in words.
 
+import { howMany } from '../errors.js';
 import { findingOf, shorten, type Finding } from '../findings/finding.js';
 import type { Fault, LogSummary, Sighting } from '../log/tally.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
@@ -128,19 +129,19 @@ export function renderLogSummary(name: string, summary: LogSummary, explained: r
 
 function notesOf({ strangers, otherLines, trialLines, moreUnknown, hasOurs }: LogSummary): readonly string[] {
   return [
-    ...(moreUnknown > 0 ? [`unknown  ${some(moreUnknown, 'more line')} about TLS or the relay`] : []),
+    ...(moreUnknown > 0 ? [`unknown  ${howMany(moreUnknown, 'more line')} about TLS or the relay`] : []),
     ...(strangers.lines > 0
       ? [
-          `note     ${some(strangers.lines, 'line')} about clients without a certificate of this CA, from ${some(strangers.addresses, 'address', 'es')}: strangers, who get nowhere`,
+          `note     ${howMany(strangers.lines, 'line')} about clients without a certificate of this CA, from ${howMany(strangers.addresses, 'address', 'es')}: strangers, who get nowhere`,
         ]
       : []),
     ...(trialLines > 0
       ? [
-          `note     ${some(trialLines, 'refusal')} of connections that sent no mail: relaycerts check, or a test with openssl`,
+          `note     ${howMany(trialLines, 'refusal')} of connections that sent no mail: relaycerts check, or a test with openssl`,
         ]
       : []),
     ...(otherLines > 0
-      ? [`note     ${some(otherLines, 'line')} about mail that has nothing to do with the relay`]
+      ? [`note     ${howMany(otherLines, 'line')} about mail that has nothing to do with the relay`]
       : []),
     ...(hasOurs ? [] : ['note     no line is from a service of relaycerts: was it installed on this host?']),
   ];
@@ -154,17 +155,13 @@ function sumOf(
   const odd = unknown.reduce((sum, { count }) => sum + count, moreUnknown);
   const when = first === '' ? '' : ` from ${shorten(first)} to ${shorten(last)}`;
   return [
-    explained.length === 0 ? 'no fault' : some(explained.length, 'fault'),
-    `${some(all, 'line')}${when}`,
+    explained.length === 0 ? 'no fault' : howMany(explained.length, 'fault'),
+    `${howMany(all, 'line')}${when}`,
     `${all - bad - odd} of them fine`,
     sent.count === 0
       ? 'no mail went through'
-      : `${some(sent.count, 'mail')} went through, the last ${shorten(sent.last)}`,
+      : `${howMany(sent.count, 'mail')} went through, the last ${shorten(sent.last)}`,
   ].join('; ');
-}
-
-function some(count: number, word: string, plural = 's'): string {
-  return `${count} ${word}${count === 1 ? '' : plural}`;
 }
 
 function lines(...all: readonly string[]): string {

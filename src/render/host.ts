@@ -18,11 +18,12 @@ import { requestStep } from './request.js';
 import { renderScript } from './script.js';
 import { sections, type Section } from './sections.js';
 import { scriptCommand } from './commands.js';
-import { marked, placeOf, type Block, type Step } from './step.js';
+import { marked, placeOf, wrapWords, type Block, type Step } from './step.js';
 import { fileOf, stepsOf } from './steps.js';
 
 export interface RenderOptions {
-  readonly section?: Section;
+  /** Undefined: all of them. */
+  readonly section: Section | undefined;
   readonly undo: boolean;
   readonly forceRoutes: boolean;
   readonly keyPlace: KeyPlace;
@@ -169,15 +170,5 @@ function textOf({ lines }: Block): string {
 /** Words, at most 100 columns wide. An indented line is a command between words, and is not wrapped. */
 function wrapLine(text: string): string {
   if (text.startsWith('    ')) return text;
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > 100) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line].join('\n');
+  return wrapWords(text.split(' '), 100).join('\n');
 }

@@ -5,8 +5,8 @@
 
 import { peersName } from '../plan/inbound.js';
 import type { Inbound, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
-import type { Port25 } from './port25.js';
-import { syslogName, transportService, type ListToken, type Parameter, type Service } from './postfix.js';
+import { syslogName, transportService, type Configuration, type ListToken } from './postfix.js';
+import type { Parameter, Service } from './postfix.js';
 import { guardedServices } from './relay-service.js';
 import { madeLine } from './step.js';
 
@@ -61,7 +61,7 @@ const folder = '/etc/postfix';
 export const homeTransport = ({ port }: SmtpdServer): string => `relaycerts-${port}-home`;
 
 /** What is set on a relay: what its port 25 accepts, and the transport home. */
-export function inboundOf(settings: Settings, inbound: Inbound, relay: SmtpdServer): Port25 {
+export function inboundOf(settings: Settings, inbound: Inbound, relay: SmtpdServer): Configuration {
   const { domains, recipients } = inbound;
   const isAsked = recipients === 'verify';
   const name = homeTransport(relay);

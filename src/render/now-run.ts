@@ -7,7 +7,6 @@ import { hostsIn, type Install } from '../plan/install.js';
 import type { Inventory } from '../plan/inventory.js';
 import { newThing, toRetire } from '../plan/retirement.js';
 import { hostsOf, type HostSettings, type Role, type Settings } from '../settings/settings.js';
-import { installCommand } from './commands.js';
 
 /** Words, and the commands they introduce. */
 export interface Paragraph {
@@ -59,7 +58,7 @@ export function installParagraph(
 ): Paragraph {
   const containers = hostsOf(settings).filter((one) => one.container !== undefined && names.includes(one.hostname));
   const others = names.filter((name) => !containers.some(({ hostname }) => hostname === name));
-  const command = installCommand(settings.program, isAll ? [] : shortNames(settings, others));
+  const command = commandText(settings.program, ['deploy', ...(isAll ? [] : shortNames(settings, others))]);
   const exports = (role: Role): readonly string[] => exportsOf(settings, containers, role);
   return {
     words,

@@ -11,13 +11,12 @@ import template from './page.html';
 import { placeOf, type Step } from './step.js';
 
 /** A certificate in the timeline. */
-export interface Dated {
+interface Dated {
   readonly name: string;
   readonly role: string;
   readonly info: CertificateInfo;
 }
 
-/** The content of the page. */
 export interface Page {
   readonly settings: Settings;
   readonly shown: readonly Shown[];
@@ -27,7 +26,6 @@ export interface Page {
 
 const day = 86_400_000;
 
-/** The page. */
 export function renderPage({ settings, shown, certificates, at }: Page): string {
   const title = `relaycerts: ${settings.domain}`;
   const serials = new Map(certificates.map(({ name, info }) => [name, info.serial]));

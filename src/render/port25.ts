@@ -5,24 +5,11 @@
 import { keyedLists, openLists, port25Names, type BlockList } from '../plan/port25.js';
 import type { Secret } from '../secret.js';
 import type { RelayPort25, Settings, SmtpdServer } from '../settings/settings.js';
-import type { ListToken, Parameter, Service } from './postfix.js';
+import type { Configuration, ListToken, Parameter, Service } from './postfix.js';
 import { madeLine } from './step.js';
 
 /** Named after the port, because another domain may have a relay on the same host. */
 const classOf = ({ port }: SmtpdServer): string => `relaycerts_${port}_port25`;
-
-/** A file in Postfix' configuration folder that the script writes; everybody may read it. */
-export interface ConfigurationFile {
-  readonly name: string;
-  readonly lines: readonly string[];
-}
-
-export interface Port25 {
-  readonly main: readonly Parameter[];
-  readonly tokens: readonly ListToken[];
-  readonly services: readonly Service[];
-  readonly files: readonly ConfigurationFile[];
-}
 
 /** The folder of main.cf: the user that checks SPF cannot enter postfix.directory. */
 const folder = '/etc/postfix';
@@ -30,7 +17,7 @@ const folder = '/etc/postfix';
 const last = (name: string, token: string): ListToken => ({ name, place: 'last', token });
 
 /** What is set on a relay; nothing if the settings do not ask. */
-export function port25Of(settings: Settings, server: SmtpdServer): Port25 {
+export function port25Of(settings: Settings, server: SmtpdServer): Configuration {
   const { relayPort25: port25 } = settings;
   if (port25 === undefined) return { main: [], tokens: [], services: [], files: [] };
   const restrictions = restrictionsOf(settings, port25, server);

@@ -44,6 +44,15 @@ export interface Service {
   readonly overrides: readonly Parameter[];
 }
 
+/** What is set on a host, or a part of it. */
+export interface Configuration {
+  readonly main: readonly Parameter[];
+  readonly tokens: readonly ListToken[];
+  readonly services: readonly Service[];
+  /** Our own files beside main.cf; everybody may read them. */
+  readonly files: readonly { readonly name: string; readonly lines: readonly string[] }[];
+}
+
 /**
  * The parameters, overridden by those in `own`. Those of later releases come last, because the text sets each of them
  * separately, and must give the script's result.

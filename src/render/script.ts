@@ -52,7 +52,7 @@ export interface ScriptOptions {
 export function renderScript(settings: Settings, host: HostSettings, options: ScriptOptions): string {
   const { undo, keyPlace, look = '' } = options;
   const { hostname, role } = host;
-  const own = partOf(settings, host, options);
+  const own = partOf(settings, host, options.forceRoutes);
   return `#!/bin/sh
 # relaycerts: ${undo ? 'undoes the configuration of' : 'configures'} ${hostname} (${role} of ${settings.domain}). Run it there as root:
 #   ${scriptCommand(settings.program, host, undo ? ['--undo'] : [])}
@@ -81,7 +81,7 @@ export function renderProbe(
     homeProgramOf(settings, host) === undefined
       ? [probeSections, probe, probePostfix]
       : [probeSections, probe, probeProgram];
-  const own = partOf(settings, host, { undo: false, forceRoutes: false, keyPlace });
+  const own = partOf(settings, host, false);
   return `{
 ${assignments(question).join('\n')}
 ${bodyOf(settings, host, own, keyPlace)}
@@ -94,7 +94,7 @@ probe_host </dev/null
 
 /** The two halves of a script that installs: what only this host has, and what all hosts like it have. */
 export function scriptHalves(settings: Settings, host: HostSettings, keyPlace: KeyPlace) {
-  const own = partOf(settings, host, { undo: false, forceRoutes: false, keyPlace });
+  const own = partOf(settings, host, false);
   return { values: valuesOf(settings, host, own, keyPlace), functions: functionsOf(own) };
 }
 
@@ -138,12 +138,12 @@ function hostValues(settings: Settings, host: HostSettings, keyPlace: KeyPlace) 
 }
 
 /** What the script needs for any host: values, texts that it reads, and the functions of its mail program and role. */
-function partOf(settings: Settings, host: HostSettings, options: ScriptOptions) {
+function partOf(settings: Settings, host: HostSettings, forceRoutes: boolean) {
   const program = homeProgramOf(settings, host);
   if (program !== undefined) {
-    return { needs: program.title, ...programPart(settings, host, program, options.forceRoutes) };
+    return { needs: program.title, ...programPart(settings, host, program, forceRoutes) };
   }
-  const own = host.role === 'smtp-client' ? clientPart(settings, host, options) : serverPart(settings, host);
+  const own = host.role === 'smtp-client' ? clientPart(settings, host, forceRoutes) : serverPart(settings, host);
   const tunnel = tunnelPart(settings, host);
   const oldest = oldestRelease(settings, host.role).join('.');
   const { main, tokens, services, files } = configurationOf(settings, host);
@@ -190,7 +190,7 @@ ${tunnel.texts}`,
 }
 
 /** For a Postfix host: values, and `functions`, the text that install.sh calls. */
-function clientPart(settings: Settings, client: SmtpClient, { forceRoutes }: ScriptOptions) {
+function clientPart(settings: Settings, client: SmtpClient, forceRoutes: boolean) {
   const relays = settings.smtpdServers.map(({ hostname, port }) => `${hostname}:${port}`).join(', then ');
   const inbound = client.isInbound ? settings.inbound : undefined;
   return {

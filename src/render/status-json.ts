@@ -1,7 +1,7 @@
 // `status` as data: a row for each certificate, how many hosts are in which state, what must be installed, and
 // everything ever issued. docs/json.md describes the fields.
 
-import { renderHint, type Problem } from '../errors.js';
+import { problemObject, renderHint, type Problem } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { Installation, InstalledPart } from '../plan/installed.js';
 import type { IssuedCertificate } from '../plan/inventory.js';
@@ -41,10 +41,7 @@ export function renderStatusJson(
       : [{ host: name, why: installation.kind === 'differs' ? installation.parts.map(wordOf) : ['never-seen'] }],
   );
   const counts = Object.fromEntries(countStates(rows));
-  const said = warnings.map(({ message, hint }) => ({
-    message,
-    hint: hint === undefined ? null : renderHint(hint, program),
-  }));
+  const said = warnings.map((warning) => problemObject(warning, program));
   return writeAnswer('status', { counts, certificates, install, backup: backup ?? null, warnings: said });
 }
 

@@ -1,9 +1,10 @@
 // `status` as text: how many hosts are in which state, then a table in 80 columns of what needs attention, with cures;
 // for a fleet the most urgent, and how to see the others. plan/ defines the states.
 
-import { commandText, renderHint, type Problem } from '../errors.js';
+import { commandText, howMany, renderHint, type Problem } from '../errors.js';
 import { needsCare, type CertificateStatus } from '../plan/status.js';
 import { states, type State } from '../plan/states.js';
+import { wrapWords } from './step.js';
 
 export interface StatusText {
   /** How relaycerts was called. */
@@ -29,7 +30,7 @@ export function renderStatus(rows: readonly CertificateStatus[], text: StatusTex
   const chosen = (text.due || (!text.isAsked && rows.length > few) ? care : rows).filter(isCertificate);
   const shown = text.isAsked ? chosen : chosen.slice(0, few);
   const lines = [
-    ...wrapWords(countsText(rows).split(' '), ''),
+    ...wrapWords(countsText(rows).split(' '), columns),
     ...(shown.length === 0 ? [] : ['', ...tableLines(shown, text, shown.length === chosen.length)]),
     ...moreLines(chosen.slice(shown.length), shown, text),
   ];
@@ -49,7 +50,7 @@ export function countsText(rows: readonly CertificateStatus[]): string {
   const ofOthers = (['ca', 'passphrase'] as const).flatMap((role) =>
     rows.filter((row) => row.role === role).map(({ state }) => `${role === 'ca' ? 'CA' : role} ${state}`),
   );
-  const ofHosts = total === 0 ? 'no hosts' : `${total} host${total === 1 ? '' : 's'}: ${byState}`;
+  const ofHosts = total === 0 ? 'no hosts' : `${howMany(total, 'host')}: ${byState}`;
   return [...(total === 0 && ofOthers.length > 0 ? [] : [ofHosts]), ...ofOthers].join('; ');
 }
 
@@ -137,20 +138,9 @@ function tableLines(
 
 /** The reason and the cure, below a row. A command is never broken. */
 function detailLines({ message, hint }: Problem, program: string): readonly string[] {
-  if (hint === undefined) return wrapWords(message.split(' '), '    ');
+  if (hint === undefined) return wrapWords(message.split(' '), columns, '    ');
   const said = `${message}:`.split(' ');
-  if (typeof hint === 'string') return wrapWords([...said, hint], '    ');
+  if (typeof hint === 'string') return wrapWords([...said, hint], columns, '    ');
   const { before = '', ...command } = hint;
-  return wrapWords([...said, ...before.split(' '), renderHint(command, program)].filter(Boolean), '    ');
-}
-
-/** As many per line as fit. */
-function wrapWords(words: readonly string[], indent: string): readonly string[] {
-  const lines: string[] = [];
-  for (const word of words) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= columns) lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(`${indent}${word}`);
-  }
-  return lines;
+  return wrapWords([...said, ...before.split(' '), renderHint(command, program)].filter(Boolean), columns, '    ');
 }

@@ -48,3 +48,14 @@ export function inFile(file: string, lines: readonly string[]): Block {
 export function continued(lines: readonly string[]): readonly string[] {
   return lines.map((line, at) => `${at === 0 ? '' : '  '}${line}${at === lines.length - 1 ? '' : ' \\'}`);
 }
+
+/** As many words in each line as fit. */
+export function wrapWords(words: readonly string[], columns: number, indent = ''): readonly string[] {
+  const lines: string[] = [];
+  for (const word of words) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= columns) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(`${indent}${word}`);
+  }
+  return lines;
+}

@@ -11,7 +11,7 @@ import {
   type Address,
   type HostName,
 } from '../names.js';
-import { choice, flag, list, parsed, parsePath, section, textFormats, whole } from './fields.js';
+import { choice, flag, list, oneOrMore, parsed, parsePath, section, textFormats, whole } from './fields.js';
 import { checked, noValue, optional, withDefault, type Kind } from './kinds.js';
 
 const loopbackSocket = { pattern: '^inet:127\\.0\\.0\\.1:[1-9][0-9]{0,4}$' };
@@ -46,15 +46,14 @@ export function parseDnsServer(input: string): string {
 
 const domains = (what: string) =>
   optional(
-    checked(
+    oneOrMore(
       list(
         parsed(parseHostName, textFormats.hostName, 'example.org'),
         { description: `${what}; default: the mail domain`, uniqueItems: true },
         '["example.org"]',
       ),
-      ({ length }) =>
-        length === 0 ? { what: 'must name a domain, is empty', hint: 'write ["example.org"]' } : undefined,
-      { minItems: 1 },
+      'a domain',
+      '["example.org"]',
     ),
   );
 
@@ -145,11 +144,10 @@ export function buildDomainMail(domain: HostName) {
 
 function recipientsKind(): Kind<'verify' | readonly Address[]> {
   const format = { ...textFormats.address, examples: ['ann@example.org'] };
-  const addresses = checked(
+  const addresses = oneOrMore(
     list(parsed(parseAddress, format, 'ann@example.org'), { uniqueItems: true }, '["ann@example.org"]'),
-    ({ length }) =>
-      length === 0 ? { what: 'must name an address, is empty', hint: 'write "verify", or addresses' } : undefined,
-    { minItems: 1 },
+    'an address',
+    '"verify", or addresses',
   );
   return {
     read: (input, path, flaws) => {

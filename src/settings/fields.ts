@@ -3,7 +3,7 @@
 
 import { closestMatch } from 'leven';
 import { quote, RelaycertsError, renderHint } from '../errors.js';
-import { noValue, optional, withDefault } from './kinds.js';
+import { checked, noValue, optional, withDefault } from './kinds.js';
 import type { JsonSchema, Kind, ValueOf, Words } from './kinds.js';
 
 const label = String.raw`[\p{L}\p{M}\p{Nd}](?:[\p{L}\p{M}\p{Nd}\-]{0,61}[\p{L}\p{M}\p{Nd}])?`;
@@ -120,6 +120,12 @@ export function list<Item>(item: Kind<Item>, meta: JsonSchema, example: string):
     },
     jsonSchema: { type: 'array', items: item.jsonSchema, ...meta },
   };
+}
+
+/** The list, which must not be empty; `example` is what to write then. */
+export function oneOrMore<Item>(kind: Kind<readonly Item[]>, what: string, example: string): Kind<readonly Item[]> {
+  const words = { what: `must name ${what}, is empty`, hint: `write ${example}` };
+  return checked(kind, ({ length }) => (length === 0 ? words : undefined), { minItems: 1 });
 }
 
 /** A whole number from `min` to `max`; optional. */

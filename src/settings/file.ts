@@ -5,8 +5,8 @@ import { completeHostName, parseAbsolutePath, parseCountryCode, parseHostName } 
 import { parseSender, parseSshHost, parseSshUser, type HostName } from '../names.js';
 import { attribute, choice, flag, oneOf, textFormats, list, parsed, parsePath, parseRecipient } from './fields.js';
 import { buildDomainMail } from './domain-mail.js';
-import { section, whole } from './fields.js';
-import { checked, optional, withDefault, type Kind } from './kinds.js';
+import { oneOrMore, section, whole } from './fields.js';
+import { checked, optional, withDefault } from './kinds.js';
 import { buildOverrides } from './overrides.js';
 import { containers, keyTypes, mailPrograms, tableTypes } from './settings.js';
 
@@ -16,12 +16,6 @@ const maxClients = 5000;
 const tlsLogLevel = (parameter: string) =>
   whole(0, 4, `postconf(5) ${parameter}: 0 is silent, 1 one line a connection`, 1);
 const days = (max: number, what: string, standard: number) => whole(1, max, `How many days ${what} is valid`, standard);
-
-/** A list of hosts must not be empty. */
-const oneOrMore = <Item>(kind: Kind<readonly Item[]>, what: string, example: string): Kind<readonly Item[]> => {
-  const words = { what: `must name a ${what}, is empty`, hint: `write ${example}` };
-  return checked(kind, ({ length }) => (length === 0 ? words : undefined), { minItems: 1 });
-};
 
 /** The file's schema; labels are completed with `domain`. `places` are the objects that hold keys, by top-level key. */
 export function buildSchema(domain: HostName) {
@@ -81,7 +75,7 @@ export function buildSchema(domain: HostName) {
     tlsLogLevel: tlsLogLevel('smtp_tls_loglevel'),
     program: choice(mailPrograms, 'What hands its mail to the relay'),
     programUser: optional(parsed(parseSshUser, textFormats.sshUser, 'www-data', programUser)),
-    senders: optional(oneOrMore(senders, 'sender', `${oneSender}, or remove it: any sender`)),
+    senders: optional(oneOrMore(senders, 'a sender', `${oneSender}, or remove it: any sender`)),
   });
   const subject = section("What the certificates' names say besides the host's", {
     country: optional(parsed(parseCountryCode, textFormats.country, 'NL', 'Two letters, ISO 3166-1')),
@@ -154,9 +148,9 @@ export function buildSchema(domain: HostName) {
   const file = section(about, {
     $schema: optional(parsed(String, {}, './settings.schema.json')),
     domain: parsed(parseHostName, domainFormat, 'example.org', 'The mail domain'),
-    smtpdServers: oneOrMore(list(server, { description: order }, oneServer), 'relay', oneServer),
+    smtpdServers: oneOrMore(list(server, { description: order }, oneServer), 'a relay', oneServer),
     smtpClients: checked(
-      oneOrMore(list(client, { description: 'The clients' }, oneClient), 'client', oneClient),
+      oneOrMore(list(client, { description: 'The clients' }, oneClient), 'a client', oneClient),
       ({ length }) => (length > maxClients ? split : undefined),
       { maxItems: maxClients },
     ),

@@ -96,7 +96,7 @@ export interface Inbound {
 }
 
 /** The ssh tunnel that home opens to the relays if `Inbound.via` says so. */
-export interface Tunnel {
+interface Tunnel {
   /** The account on the relays. */
   readonly user: SshUser;
   /** The TCP port on the relays' 127.0.0.1. */
@@ -111,7 +111,7 @@ export interface Dkim {
   readonly socket: number;
 }
 
-export interface Dns {
+interface Dns {
   readonly spf: 'mx' | 'a';
   readonly dmarc: { readonly policy: 'none' | 'quarantine' | 'reject'; readonly reportTo: Address | undefined };
   /** The server that checks ask: an IP address, with a port if it is not 53 (`[2001:db8::53]:5353`); undefined: the system's. */

@@ -9,6 +9,7 @@ import { writeJson } from '../json-text.js';
 import type { FoundDkimKey } from '../plan/dkim.js';
 import type { HostSettings } from '../settings/settings.js';
 import { readFile } from '../sys/files.js';
+import { fieldsOf, parseJson } from './json-fields.js';
 import type { Layout } from './layout.js';
 
 /** `renewed` is a new certificate for the same key, `rekeyed` one for a new key; `retired` ends a rekey. */
@@ -113,7 +114,7 @@ export async function readLedger(layout: Layout): Promise<Ledger> {
   const entries: LedgerEntry[] = [];
   let [damaged, empty] = [0, 0];
   for (const line of linesOf((await readFile(path, { limit: ledgerLimit })) ?? Buffer.alloc(0))) {
-    const entry = line.length > longestLine ? undefined : parseEntry(line.toString('utf8'));
+    const entry = line.length > longestLine ? undefined : parseEntry(line);
     if (entry === 'dkim') continue;
     if (entry !== undefined) entries.push(entry);
     else if (line.length === 0) empty += 1;
@@ -137,30 +138,24 @@ function* linesOf(bytes: Buffer): Generator<Buffer> {
 }
 
 /** Lines about DKIM keys are for people: no report reads them. */
-function parseEntry(line: string): LedgerEntry | 'dkim' | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    if (isDkimEntry(value)) return 'dkim';
-    return isEntry(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
+function parseEntry(line: Buffer): LedgerEntry | 'dkim' | undefined {
+  const value = parseJson(line);
+  if (isDkimEntry(value)) return 'dkim';
+  return isEntry(value) ? value : undefined;
 }
 
 const texts = ['time', 'name', 'certificateSha256', 'publicKeySha256', 'notBefore', 'notAfter'] as const;
 const optionalTexts = ['authorityKeyIdentifier', 'program', 'reason'] as const;
 
 function isDkimEntry(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  const given: ReadonlyMap<string, unknown> = new Map(Object.entries(value));
+  const given = fieldsOf(value);
   return (
     given.get('role') === 'dkim' && ['time', 'name', 'selector'].every((key) => typeof given.get(key) === 'string')
   );
 }
 
 function isEntry(value: unknown): value is LedgerEntry {
-  if (typeof value !== 'object' || value === null) return false;
-  const given: ReadonlyMap<string, unknown> = new Map(Object.entries(value));
+  const given = fieldsOf(value);
   const isText = (key: string): boolean => typeof given.get(key) === 'string';
   return (
     ledgerEvents.some((event) => event === given.get('event')) &&

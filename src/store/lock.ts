@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, fstatSync, ftruncateSync, lstatSync, unlinkSync, writeSync, type BigIntStats } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RelaycertsError, quotePath, systemCode } from '../errors.js';
+import { RelaycertsError, howMany, quotePath, systemCode } from '../errors.js';
 import { pathWord } from '../shell-word.js';
 import { assertLockIsPrivate } from '../sys/disk.js';
 import { attempt, fileError } from '../sys/file-error.js';
@@ -91,7 +91,8 @@ async function takeLock(path: string, sys: Pick<Sys, 'say' | 'lockWait'>): Promi
     if (file !== undefined) return file;
     const [holder = ''] = await readLock(path);
     if (process.uptime() - begun >= sys.lockWait) throw heldError(path, holder, sys.lockWait);
-    if (!hasSaid) sys.say(`waiting up to ${secondsText(sys.lockWait)} for another relaycerts${nameHolder(holder)}`);
+    if (!hasSaid)
+      sys.say(`waiting up to ${howMany(sys.lockWait, 'second')} for another relaycerts${nameHolder(holder)}`);
     hasSaid = true;
     await sleep(pause * (0.5 + Math.random()));
   }
@@ -125,12 +126,8 @@ function notALockError(path: string, remove: 'rm' | 'rmdir'): RelaycertsError {
   });
 }
 
-function secondsText(seconds: number): string {
-  return `${seconds} ${seconds === 1 ? 'second' : 'seconds'}`;
-}
-
 function heldError(path: string, holder: string, seconds: number): RelaycertsError {
-  const still = seconds === 0 ? 'is' : `is still, after ${secondsText(seconds)},`;
+  const still = seconds === 0 ? 'is' : `is still, after ${howMany(seconds, 'second')},`;
   const [, pid] = holderLine.exec(holder) ?? [];
   const look = pid === undefined ? `fuser -v ${pathWord(path)}` : `ps -fp ${pid}`;
   return new RelaycertsError('lock', `another relaycerts${nameHolder(holder)} ${still} working in ${quotePath(path)}`, {

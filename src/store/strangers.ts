@@ -9,10 +9,7 @@ import { hostsOf, roles, type Role, type Settings } from '../settings/settings.j
 import { listFolder, lookAt } from '../sys/files.js';
 import type { Layout } from './layout.js';
 
-/**
- * What is left of hosts that the settings no longer name, or name in the other role. Other files are none of our
- * business.
- */
+/** Other files are none of our business. */
 export async function findStrangers(settings: Settings, layout: Layout): Promise<readonly Stranger[]> {
   const known = new Map<string, Role>(hostsOf(settings).map(({ hostname, role }) => [hostname, role]));
   const left = new Map<string, Stranger>();
@@ -30,11 +27,8 @@ export async function findStrangers(settings: Settings, layout: Layout): Promise
     // A client's bundle has no table; any folder may have a name like a host, and a bundle holds its host's
     // certificate.
     if ((known.has(name) && !hasTable) || !isThere(`${folder}/${name}.crt.pem`)) continue;
-    if (known.has(name)) {
-      if (hasTable) note(name, 'smtpd-server', join(folder, tableName));
-    } else {
-      note(name, hasTable ? 'smtpd-server' : 'smtp-client', folder);
-    }
+    if (known.has(name)) note(name, 'smtpd-server', join(folder, tableName));
+    else note(name, hasTable ? 'smtpd-server' : 'smtp-client', folder);
   }
   for (const role of roles) {
     const folder = layout.roleFolder(role);

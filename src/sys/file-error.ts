@@ -4,7 +4,7 @@
 import { existsSync, lstatSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
-import { RelaycertsError, quotePath, systemCode, type ErrorCode } from '../errors.js';
+import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { pathWord } from '../shell-word.js';
 
 const meanings: Readonly<Record<string, string>> = {
@@ -74,12 +74,12 @@ function ownerOf(path: string): number | undefined {
  * Turns a system error into one that says what could not be done with which file; anything else passes unchanged.
  * `doing` completes "cannot ...", as in "read".
  */
-export function fileError(error: unknown, doing: string, path: string, code: ErrorCode = 'files'): unknown {
+export function fileError(error: unknown, doing: string, path: string): unknown {
   const name = errorName(error);
   if (name === undefined || error instanceof RelaycertsError) return error;
   const hint = hints[name]?.(path);
   const message = `cannot ${doing} ${quotePath(path)}: ${meanings[name] ?? name}`;
-  return new RelaycertsError(code, message, { cause: error, ...(hint === undefined ? {} : { hint }) });
+  return new RelaycertsError('files', message, { cause: error, hint });
 }
 
 /** Runs `work` on a file. @throws files - the system's error, in words */

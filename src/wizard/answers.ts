@@ -16,6 +16,10 @@ export interface Draft {
   readonly settings: Settings | undefined;
 }
 
+export interface KnownDraft extends Draft {
+  readonly settings: Settings;
+}
+
 /** The start of a new settings file. */
 export const emptyDraft: Draft = { text: `{\n  "$schema": "${schemaName}"\n}\n`, settings: undefined };
 

@@ -8,7 +8,7 @@ import { findContradictions, formatPath } from '../settings/contradictions.js';
 import { membersOf } from '../settings/jsonc.js';
 import { buildSchema } from '../settings/file.js';
 import { readKind } from '../settings/kinds.js';
-import { keyTypes, mailPrograms, type KeyType, type MailProgram } from '../settings/settings.js';
+import { hostsOf, keyTypes, mailPrograms, type KeyType, type MailProgram } from '../settings/settings.js';
 import { applyAnswers, writtenHosts, type Answers, type Draft } from './answers.js';
 import type { Option, SecretKeys } from './gnupg.js';
 import { formatList, parseList } from './lists.js';
@@ -148,7 +148,7 @@ async function askLocal(draft: Draft, answers: Answers, context: InterviewContex
     else if (addresses !== undefined) asker.say(`\n${relay} has the address ${addresses.slice(0, 3).join(', ')}.`);
   }
   const known = new Map(found);
-  const before = draft.settings && [...draft.settings.smtpdServers, ...draft.settings.smtpClients];
+  const before = draft.settings && hostsOf(draft.settings);
   const local =
     before?.find(({ ssh, hostname }) => ssh.isLocal && hosts.includes(hostname))?.hostname ??
     (before === undefined ? proposeLocal(machine, hosts, (host) => known.get(host) ?? []) : undefined);

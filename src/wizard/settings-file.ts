@@ -10,13 +10,10 @@ import { fileError } from '../sys/file-error.js';
 import { parseSettingsText, readSettingsText } from '../settings/load.js';
 import { pathWord } from '../shell-word.js';
 import { nameFile, settingsJsonSchema, type SettingsContext } from '../settings/schema.js';
-import type { Settings } from '../settings/settings.js';
-import { schemaName } from './answers.js';
+import { schemaName, type KnownDraft } from './answers.js';
 
 /** The settings file as it was found. */
-export interface Found {
-  readonly text: string;
-  readonly settings: Settings;
+export interface Found extends KnownDraft {
   /** Its path, with links followed. */
   readonly path: string;
 }

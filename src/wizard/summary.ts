@@ -1,6 +1,7 @@
 // What the wizard shows before it writes: the changes to the settings, line by line, and what make does with them.
 // Pure; it knows no key of the settings file.
 
+import { howMany } from '../errors.js';
 import type { Settings } from '../settings/settings.js';
 
 /** Lines of context around a change. */
@@ -67,13 +68,9 @@ export function describeMake(
 ): string {
   const openers = passphrase.recipients.length === 0 ? 'the operator key' : passphrase.recipients.join(', ');
   return [
-    `make creates what is missing: a private CA (${ca.keyType}, ${count(ca.validDays, 'day')}), certificates for`,
-    `${count(smtpdServers.length, 'relay')} and ${count(smtpClients.length, 'mail server')}`,
-    `(${certificates.keyType}, ${count(certificates.validDays, 'day')}), and the CA's passphrase in`,
+    `make creates what is missing: a private CA (${ca.keyType}, ${howMany(ca.validDays, 'day')}), certificates for`,
+    `${howMany(smtpdServers.length, 'relay')} and ${howMany(smtpClients.length, 'mail server')}`,
+    `(${certificates.keyType}, ${howMany(certificates.validDays, 'day')}), and the CA's passphrase in`,
     `${sealed}, for ${openers}. It changes no host, and prints the command that does.`,
   ].join(' ');
-}
-
-function count(number: number, what: string): string {
-  return `${String(number)} ${what}${number === 1 ? '' : 's'}`;
 }

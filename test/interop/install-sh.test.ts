@@ -45,11 +45,10 @@ const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
 /** The text piped to sh; `section` is undefined for the whole installation. */
 const printed = hostsOf(settings).flatMap((host) => {
   const show = (section: Section | undefined, undo: boolean, keyPlace: 'here' | 'host') => {
-    const part = section === undefined ? {} : { section };
     return {
       isLike: section === undefined && (undo || keyPlace === 'host'),
       name: `${host.hostname}, ${section ?? 'script'}${undo ? ' --undo' : ''}, key ${keyPlace}`,
-      text: renderSh(showHost(settings, host, [], { ...part, undo, forceRoutes: false, keyPlace, isRevoked: false })),
+      text: renderSh(showHost(settings, host, [], { section, undo, forceRoutes: false, keyPlace, isRevoked: false })),
     };
   };
   // What they print for a key of their own is that of Postfix.

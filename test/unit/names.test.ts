@@ -6,7 +6,6 @@ import {
   completeHostName,
   parseAbsolutePath,
   parseCountryCode,
-  parseFingerprint,
   parseHostName,
   parseSerial,
   parseSshHost,
@@ -282,42 +281,6 @@ describe('parseCountryCode', () => {
 
   test.each(['', 'N', 'NLD', 'N1', ' NL', 'NL\n', '\u0131T', '\ufb01', '\u00df', 7])('%j is refused', (input) => {
     expectRefusal(() => parseCountryCode(input), 'not a country code', 'two letters');
-  });
-});
-
-function octets(count: number, octet = 'aB'): string {
-  return Array.from({ length: count }, () => octet).join(':');
-}
-
-describe('parseFingerprint', () => {
-  test.each([16, 20, 32, 64])('%i octets', (count) => {
-    expect(parseFingerprint(octets(count))).toBe(octets(count, 'AB'));
-  });
-
-  test.each([
-    octets(15),
-    octets(17),
-    octets(21),
-    octets(28),
-    octets(31),
-    octets(33),
-    octets(48),
-    octets(63),
-    octets(65),
-    octets(32).replaceAll(':', ''),
-    `${octets(32)}:`,
-    `${octets(32)}\n`,
-    ` ${octets(32)}`,
-    octets(32, 'xy'),
-    octets(32, 'a'),
-    `SHA256 Fingerprint=${octets(32)}`,
-    `SHA256:${octets(32)}`,
-    '',
-    7,
-    null,
-  ])('%j is refused', (input) => {
-    expectRefusal(() => parseFingerprint(input), 'not a fingerprint', 'colons between');
-    expectRefusal(() => parseFingerprint(input), 'not a fingerprint', 'colons between');
   });
 });
 

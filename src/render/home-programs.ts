@@ -59,10 +59,12 @@ interface Place {
 
 /**
  * The relays, and last an address that no connection can be made to: of a refusal before TLS (5xx to the connection or to
- * HELO, by a stranger in the relay's place), Exim returns the mail only if it has no more hosts to try.
+ * HELO, by a stranger in the relay's place), Exim returns the mail only if it has no more hosts to try. Its port is the
+ * day: otherwise it would soon have failed for longer than the retry rules allow, and mail that finds no relay in the DNS
+ * would be returned at once.
  */
 export function eximHosts(relays: readonly SmtpdServer[]): readonly string[] {
-  return [...relays.map(({ hostname, port }) => `${hostname}::${port}`), '255.255.255.255::1'];
+  return [...relays.map(({ hostname, port }) => `${hostname}::${port}`), '255.255.255.255::${substr_4_4:$tod_logfile}'];
 }
 
 /** The macros of Debian's transport to a smarthost. Without HOSTS_REQUIRE_TLS, Exim would go on in plain text. */

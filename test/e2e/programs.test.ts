@@ -218,7 +218,7 @@ describe('Exim with the single configuration of an Internet site', () => {
     await exim.writeFile('/etc/exim4/exim4.conf.localmacros', 'DCsmarthost = mx.example.net\n');
     const before = await configurationOf(exim);
     const { code, stderr } = await desk.script(exim);
-    expect(stderr).toContain('Exim does not send its mail to relayhost.example.org::2500:255.255.255.255::1');
+    expect(stderr).toContain('Exim does not send its mail to relayhost.example.org::2500:255.255.255.255::');
     expect(stderr).toContain('it failed; the configuration of mailhost.example.org is as it was before');
     expect(code).toBe(1);
     expect(await configurationOf(exim)).toBe(before);

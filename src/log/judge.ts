@@ -73,10 +73,18 @@ const alarmElsewhere =
   /^[\w-]{16,23} (?:==|\*\*) |result="(?:Temp|Perm)Fail"|mta error reason=|errormsg=|smtp: Failed: /;
 /** Their lines about a client: OpenSMTPD's, Exim's about a mail, and Exim's without one. */
 const clientElsewhere = /^(?:[\da-f]{16} smtp |[\w-]{16,23} (?:<=|H=)|H=|SMTP |rejected |unexpected )/;
+/**
+ * Exim's line about a host that did not take a mail, but for the last of our list (home-programs.ts), which never does; and
+ * the line at the end, with what the last one said.
+ */
+const eximHost =
+  /^([\w-]{16,23}) H=(?!255)([\w.-]{1,255}) \[[\da-fA-F.:]{2,45}\](?:: | (?:Connection|Network|Permission) )/;
+const eximEnd = /^([\w-]{16,23}) == /;
+const eximLast = 'defer (101): Network is unreachable';
 const sentElsewhere = / => \S+ .* C="250|result="Ok"|exitcode=EX_OK|^Sent file\./;
 /** What another line says better: the previous one, or that of the attempt after which a mail was not retried. */
 const echoElsewhere =
-  /retry time not reached|smtp: Failed: Connect failed|TLS session: NULL|lookup of host \S+ failed in/;
+  /retry time not reached|454 4\.5\.1 Error: no valid recipients|defer \(101\): Network is unreachable$|smtp: Failed: Connect failed|TLS session: NULL|lookup of host \S+ failed in/;
 const peerInLine = /(?:from|to|for|host|with|relay=) ?([\w.-]{1,255})\[([\da-fA-F.:]{2,45})\]/;
 const peerElsewhere = /(?:H=|host=|host: |relay="[^"(]*\()([\w.-]{1,255})/;
 
@@ -86,6 +94,8 @@ export function logJudge(hosts: ReadonlySet<string>): Judge {
   const clients = new Recent<string>();
   /** Processes whose last connection was to a server that the CA trusts, under whatever name. */
   const nameless = new Recent<true>();
+  /** Exim's mails of which a line says what a host of ours had against them. */
+  const reasons = new Recent<true>();
   let hasOurs = false;
 
   const noteKnown = (address: string): void => {
@@ -136,11 +146,15 @@ export function logJudge(hosts: ReadonlySet<string>): Judge {
 
   const judgeElsewhere = ({ text }: LogRecord): Verdict => {
     hasOurs = true;
-    if (clientElsewhere.test(text)) return fine;
+    const [, mail = '', host = ''] = eximHost.exec(text) ?? [];
+    const isOfHost = hosts.size === 0 ? host !== '' : hosts.has(host.toLowerCase());
+    if (isOfHost) reasons.set(copyOf(mail), true);
+    else if (clientElsewhere.test(text)) return fine;
+    if (reasons.delete(eximEnd.exec(text)?.[1] ?? '') && text.includes(eximLast)) return fine;
     // Exim's own lines begin with the mail's ID.
     if (sentElsewhere.test(text)) return sent;
     const kind = findLogKind(text);
-    const isAlarm = alarmElsewhere.test(text) && !echoElsewhere.test(text);
+    const isAlarm = (isOfHost || alarmElsewhere.test(text)) && !echoElsewhere.test(text);
     if (kind === undefined && !isAlarm) return fine;
     const name = peerElsewhere.exec(text)?.[1]?.toLowerCase() ?? '';
     const isOurs = hosts.size === 0 || name === '' || /^[\d.:]+$/.test(name) || hosts.has(name);

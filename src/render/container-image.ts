@@ -3,7 +3,8 @@
 
 import { bundleNames, tableName } from '../plan/bundle-names.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
-import { homeInMain, relayInMain } from './container-parameters.js';
+import { homeInMain, relayInMain, repliesName } from './container-parameters.js';
+import { waitLine } from './inbound-service.js';
 import type { Parameter } from './postfix.js';
 
 /** How an image is used, without any file's contents. */
@@ -31,9 +32,6 @@ export interface Image {
 export const begins = ({ host }: Job): string =>
   `# relaycerts: ${host.hostname}. Edit this copy as you like: an edited file is not overwritten.`;
 
-/** A limit of every home, whose settings are all in main.cf. */
-export const mayReturn =
-  'Mail is returned and does not wait if no name of several relays is in the DNS, or another server in the place of a relay refuses it.';
 /** The last of every image's limits. */
 export const ends = 'check and deploy do not look into containers: status knows only what was exported, and when.';
 
@@ -49,3 +47,9 @@ export const chainIn =
     const names = [ca, chain, ...(host.role === 'smtpd-server' ? [tableName] : [])];
     return names.map((name) => [`${folder}/${name}`, name]);
   };
+
+/** The table that the parameters of a home name, in a folder. */
+export function repliesIn(folder: string, job: Job): ReturnType<Image['configuration']> {
+  const isNamed = parametersOf(job).some(({ value }) => value.endsWith(`/${repliesName}`));
+  return isNamed ? [[`${folder}/${repliesName}`, [begins(job), waitLine]]] : [];
+}

@@ -26,15 +26,23 @@ export function inContainer(settings: Settings, directory: Settings['postfix']['
   return { ...settings, postfix: { ...settings.postfix, directory, tableType: 'texthash', masterChroot: 'n' } };
 }
 
+/** The table of smtp_delivery_status_filter. */
+export const repliesName = 'replies';
+
 /**
  * Home: where the mail goes, and what our transport checks and shows. In main.cf, soft_bounce would also turn what home
- * refuses from the world into temporary answers.
+ * refuses from the world into temporary answers; the filter is for what another server answers to smtp(8).
  */
 export function homeInMain(settings: Settings, client: SmtpClient): readonly Parameter[] {
   const { overrides } = homeService(settings, client);
   const relayhost = homeParameters(settings).filter(({ name }) => name === 'relayhost');
+  const waits = overrides.some(({ name, value }) => name === 'soft_bounce' && value === 'yes');
+  const filter = {
+    name: 'smtp_delivery_status_filter',
+    value: `regexp:${settings.postfix.directory}/${repliesName}`,
+  };
   return overridden(
-    relayhost,
+    [...relayhost, ...(waits ? [filter] : [])],
     overrides.filter(({ name }) => !onlyInMaster.includes(name) && name !== 'soft_bounce'),
   );
 }

@@ -3,7 +3,7 @@
 
 import { parseAbsolutePath } from '../names.js';
 import { bundleNames, tableName } from '../plan/bundle-names.js';
-import { begins, chainIn, ends, mayReturn, parametersOf, type Image, type Job } from './container-image.js';
+import { begins, chainIn, ends, parametersOf, repliesIn, type Image, type Job } from './container-image.js';
 import { inContainer } from './container-parameters.js';
 import type { Parameter } from './postfix.js';
 
@@ -71,7 +71,6 @@ export const mailGateway: Image = {
         ? wholeRelay
         : [
             wholeHome,
-            mayReturn,
             'Only the container itself may send; AUTO_TRUST_NETWORKS=1 in mail-gateway.env lets all its networks.',
           ]),
       ends,
@@ -118,10 +117,7 @@ export const mailGateway: Image = {
       // The image's own wants files that only a relay has.
       more: ['    healthcheck:', '      test: ["CMD", "postfix", "status"]'],
     });
-    return [
-      ['mail-gateway.env', env],
-      ['compose.yaml', compose],
-    ];
+    return [['mail-gateway.env', env], ['compose.yaml', compose], ...repliesIn('tls', job)];
   },
 };
 
@@ -133,11 +129,7 @@ export const boky: Image = {
     limits: [
       ...(host.role === 'smtpd-server'
         ? wholeRelay
-        : [
-            wholeHome,
-            mayReturn,
-            'The image lets all private networks send, from the domains in ALLOWED_SENDER_DOMAINS.',
-          ]),
+        : [wholeHome, 'The image lets all private networks send, from the domains in ALLOWED_SENDER_DOMAINS.']),
       ends,
     ],
   }),
@@ -170,9 +162,6 @@ export const boky: Image = {
       inside: 587,
       volumes: [`./relaycerts:${directory}:ro`],
     });
-    return [
-      ['boky.env', env],
-      ['compose.yaml', compose],
-    ];
+    return [['boky.env', env], ['compose.yaml', compose], ...repliesIn('relaycerts', job)];
   },
 };

@@ -6,7 +6,7 @@ import { bundleNames } from '../plan/bundle-names.js';
 import type { Container, HostSettings, Settings } from '../settings/settings.js';
 import type { ExportFile } from '../store/export-folder.js';
 import { configurationOf } from './configuration.js';
-import { begins, chainIn, ends, mayReturn, parametersOf, type ContainerUse, type Image } from './container-image.js';
+import { begins, chainIn, ends, parametersOf, repliesIn, type ContainerUse, type Image } from './container-image.js';
 import { inContainer } from './container-parameters.js';
 import { boky, mailGateway } from './container-variables.js';
 import { mainCfLine, setParameters, setServices } from './postconf-lines.js';
@@ -62,7 +62,6 @@ const mailcow: Image = {
     start: 'docker compose restart postfix-mailcow',
     limits: [
       'Sender-dependent transports and transport maps of its UI come first. They get these settings too, so mail that they send elsewhere waits.',
-      mayReturn,
       'mailcow cannot be a relay: extra.cf cannot add a service.',
       ends,
     ],
@@ -73,7 +72,10 @@ const mailcow: Image = {
     const parameters = parametersOf(job)
       // An exclamation mark before SSLv2 makes the image accept TLS 1.0 and weak keys everywhere.
       .map((one) => (one.name.endsWith('_protocols') ? { ...one, value: '>=TLSv1.2' } : one));
-    return [['data/conf/postfix/extra.cf', [begins(job), ...parameters.map(mainCfLine)]]];
+    return [
+      ['data/conf/postfix/extra.cf', [begins(job), ...parameters.map(mainCfLine)]],
+      ...repliesIn('data/conf/postfix/relaycerts', job),
+    ];
   },
 };
 

@@ -1,7 +1,7 @@
 // The mail programs of a home host other than Postfix, as data: who reads the key, which files to configure, and how
-// the program picks them up. How each fails was tested on the real program: all of them wait or fail temporarily, and
-// none continues in plain text or without checking the relay's name. `limits` lists what a program cannot do, and is
-// printed.
+// the program picks them up. How each fails was tested on the real program: all of them wait or fail temporarily (but for
+// nullmailer, if a stranger refuses it), and none continues in plain text or without checking the relay's name. `limits`
+// lists what a program cannot do, and is printed.
 
 import { bundleNames } from '../plan/bundle-names.js';
 import type { HostSettings, MailProgram, Settings, SmtpdServer } from '../settings/settings.js';
@@ -57,6 +57,16 @@ interface Place {
   readonly chain: string;
 }
 
+/**
+ * The relays, and last an address that no connection can be made to: of a refusal before TLS (5xx to the connection or to
+ * HELO, by a stranger in the relay's place), Exim returns the mail only if it has no more hosts to try. Its port is the
+ * day: otherwise it would soon have failed for longer than the retry rules allow, and mail that finds no relay in the DNS
+ * would be returned at once.
+ */
+export function eximHosts(relays: readonly SmtpdServer[]): readonly string[] {
+  return [...relays.map(({ hostname, port }) => `${hostname}::${port}`), '255.255.255.255::${substr_4_4:$tod_logfile}'];
+}
+
 /** The macros of Debian's transport to a smarthost. Without HOSTS_REQUIRE_TLS, Exim would go on in plain text. */
 const eximMacros = ({ ca, chain }: Place): readonly string[] => [
   'REMOTE_SMTP_SMARTHOST_HOSTS_REQUIRE_TLS = *',
@@ -87,7 +97,7 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
         place: 'last',
         lines: [
           'dc_eximconfig_configtype="${dc_eximconfig_configtype:-smarthost}"',
-          `dc_smarthost='${place.relays.map(({ hostname, port }) => `${hostname}::${port}`).join(';')}'`,
+          `dc_smarthost='${eximHosts(place.relays).join(';')}'`,
         ],
         sed: String.raw`/^[[:blank:]]*dc_eximconfig_configtype=.*satellite/!s/^[[:blank:]]*dc_eximconfig_configtype=/#relaycerts# &/;s/^[[:blank:]]*dc_smarthost=/#relaycerts# &/`,
       },
@@ -102,7 +112,10 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
     ],
     functions: exim,
     log: 'its log, /var/log/exim4/mainlog, must say CV=yes',
-    limits: ['A mail that waits for longer than its retry rules allow, 4 days in Debian, is returned.'],
+    limits: [
+      'A mail that waits for longer than its retry rules allow, 4 days in Debian, is returned.',
+      'The last host, 255.255.255.255, can never be reached: without it, Exim would return the mail if a stranger at the address of the relay refused it for good. So the log ends with "Network is unreachable" whenever mail waits. What the relay said is in a line before; if there is none, TLS failed, and this says why: exinext ADDRESS',
+    ],
   }),
   opensmtpd: ({ relays: [relay], chain, ca }) => ({
     title: 'OpenSMTPD',
@@ -200,7 +213,7 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
     functions: nullmailer,
     log: 'its log must say "Sent file."',
     limits: [
-      'If a stranger at the address of the relay refuses STARTTLS for good, nullmailer gives the mail up: it sends nothing in plain text, but returns the mail and moves it. When the relay is back:\n    mv /var/spool/nullmailer/failed/* /var/spool/nullmailer/queue/ && service nullmailer restart',
+      'If a stranger at the address of the relay refuses the connection, EHLO or STARTTLS for good (5xx), nullmailer gives the mail up, which no setting prevents: it sends nothing in plain text, but returns the mail and moves it. When the relay is back:\n    mv /var/spool/nullmailer/failed/* /var/spool/nullmailer/queue/ && service nullmailer restart',
       'After a failure nullmailer waits longer and longer, up to a day (maxpause): service nullmailer restart tries at once. After 7 days (queuelifetime) the mail is returned.',
     ],
   }),

@@ -117,12 +117,11 @@ function recipientLines(domains: readonly string[], recipients: readonly string[
   return [madeLine, ...[...new Set([...recipients, ...always])].map((one) => `${one} x`)];
 }
 
-/**
- * postconf(5) smtp_delivery_status_filter: a permanent error becomes a temporary one. With `verify`, what home says of a
- * recipient stays: it says it only after both certificates were checked.
- */
+/** For postconf(5) smtp_delivery_status_filter: a permanent error becomes a temporary one. */
+export const waitLine = String.raw`/^5(\..*)$/ 4$1`;
+
+/** With `verify`, what home says of a recipient stays: it says it only after both certificates were checked. */
 function replyLines({ recipients }: Inbound): readonly string[] {
-  const wait = String.raw`/^5(\..*)$/ 4$1`;
-  if (recipients !== 'verify') return [madeLine, wait];
-  return [madeLine, String.raw`if !/^5\.1\.[0-9]+ .*\(in reply to RCPT TO command\)$/`, wait, 'endif'];
+  if (recipients !== 'verify') return [madeLine, waitLine];
+  return [madeLine, String.raw`if !/^5\.1\.[0-9]+ .*\(in reply to RCPT TO command\)$/`, waitLine, 'endif'];
 }

@@ -3,7 +3,7 @@
 
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { scriptCommand } from './commands.js';
-import type { Edit, HomeProgram } from './home-programs.js';
+import { eximHosts, type Edit, type HomeProgram } from './home-programs.js';
 import homeProgram from './home-program.sh';
 
 /** The values and functions for the script, in addition to those for every host. */
@@ -23,7 +23,7 @@ export function programPart(settings: Settings, host: HostSettings, program: Hom
       user: program.user,
       user_hint: `install ${title}, or name the user that runs it in the settings: "programUser"`,
       config_hint: `${settings.program} show ${host.hostname} --section config`,
-      routes: relays.map(({ hostname, port }) => `${hostname}::${port}`).join(':'),
+      routes: eximHosts(relays).join(':'),
       force_routes: forceRoutes ? 'yes' : 'no',
       force_hint: scriptCommand(settings.program, host, ['--force-routes']),
       active: `${title} hands its mail to ${relays.map(({ hostname, port }) => `${hostname}:${port}`).join(', then ')} over verified TLS; ${program.log}`,

@@ -73,12 +73,18 @@ describe('the folder', () => {
       'gw3',
       `compose.override.yaml=644 ${chain} relaycerts/gw3.example.org.chain.pem=600 relaycerts/relay_clientcerts=644 user-patches.sh=644`,
     ],
-    ['home1', 'compose.yaml=644 mail-gateway.env=644 tls/client.crt=644 tls/client.key=600 trust/ca.crt=644'],
-    ['home2', `boky.env=644 compose.yaml=644 ${chain} relaycerts/home2.example.org.chain.pem=600`],
+    [
+      'home1',
+      'compose.yaml=644 mail-gateway.env=644 tls/client.crt=644 tls/client.key=600 tls/replies=644 trust/ca.crt=644',
+    ],
+    [
+      'home2',
+      `boky.env=644 compose.yaml=644 ${chain} relaycerts/home2.example.org.chain.pem=600 relaycerts/replies=644`,
+    ],
     ['home3', `compose.override.yaml=644 ${chain} relaycerts/home3.example.org.chain.pem=600 user-patches.sh=644`],
     [
       'home4',
-      'data/conf/postfix/extra.cf=644 data/conf/postfix/relaycerts/example.org-ca.crt.pem=644 data/conf/postfix/relaycerts/home4.example.org.chain.pem=600',
+      'data/conf/postfix/extra.cf=644 data/conf/postfix/relaycerts/example.org-ca.crt.pem=644 data/conf/postfix/relaycerts/home4.example.org.chain.pem=600 data/conf/postfix/relaycerts/replies=644',
     ],
   ])('of %s has what its image looks for, and only the key is secret', async (host, expected) => {
     const { status, stdout } = await exportHost(host);

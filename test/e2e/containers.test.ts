@@ -12,6 +12,7 @@ import { images, startContainer, type Image } from './lab/containers.js';
 import { programMs, runProcess } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, openCa, send } from './lab/operator.js';
+import { startStandIn } from './lab/stand-in.js';
 import { badServerCertificate } from './lab/words.js';
 
 let lab: Lab;
@@ -138,6 +139,25 @@ describe('a home in each image', () => {
     const issuer = await openCa(desk);
     const other = await makeCertificate(lab.operator, { name: 'other.example.org', purpose: 'serverAuth', issuer });
     await allWait(other.chain, badServerCertificate);
+  });
+
+  test.each([
+    ['does not greet it', '554 no'],
+    ['refuses all it says', '220 x ESMTP'],
+  ])('waits if a stranger in the place of the relay %s', async (_what, greeting) => {
+    const service = (await relay.exec(['postconf', '-M', '2500/inet'])).stdout.trim();
+    const stop = await startStandIn(relay, greeting);
+    const mails = await Promise.all(homes.map(async ([host]) => [host, await send(host)] as const));
+    for (const [host] of mails) expect(await host.waitForDeferred()).toMatch(/refused to talk to me: 55[04] no/u);
+    await stop();
+    await relay.exec(['postconf', '-M', `2500/inet=${service}`]);
+    await relay.reload();
+    await Promise.all(mails.map(([host, subject]) => lab.outside.waitForFlushed(host, subject)));
+    for (const [host] of mails) {
+      expect(await host.mailLog()).not.toContain('status=bounced');
+      // explain does not know what a foreign server says.
+      await host.emptyLog();
+    }
   });
 });
 

@@ -9,6 +9,7 @@ import { makeCa, makeCertificate } from './lab/certificates.js';
 import type { Authority, CertificateOptions, Credential } from './lab/certificates.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, deliver, send, openCa } from './lab/operator.js';
+import { startStandIn } from './lab/stand-in.js';
 import { badServerCertificate, otherIssuer, otherName } from './lab/words.js';
 import { folder } from '../support/folder.js';
 
@@ -183,18 +184,11 @@ describe('the home host', () => {
     ['does not greet it', '554 no', /refused to talk to me: 554 no/],
     ['refuses all it says', '220 x ESMTP', /refused to talk to me: 550 no/],
   ])('keeps its mail if another server in the place of the relay %s', async (_what, greeting, reason) => {
-    await relay.exec(['postconf', '-M#', '2500/inet']);
-    await relay.reload();
-    await expect.poll(async () => (await relay.exec(['ss', '-Hltn', 'sport = :2500'])).stdout).toBe('');
-    const server = `require('node:net').createServer((socket) => {
-  socket.on('error', () => {}).on('data', () => socket.write('550 no\\r\\n')).write('${greeting}\\r\\n');
-}).listen(2500, () => require('node:fs').writeFileSync('/run/lab/listens', ''))`;
-    await relay.sh(`rm -f /run/lab/listens; /opt/bin/node -e "${server}" > /dev/null 2>&1 & echo $! > /run/lab/server.pid
-until [ -e /run/lab/listens ]; do sleep 0.1; done`);
+    const stop = await startStandIn(relay, greeting);
     const subject = await send(home);
     expect(await home.waitForDeferred()).toMatch(reason);
     expect(await home.mailLog()).not.toContain('status=bounced');
-    await relay.sh('kill $(cat /run/lab/server.pid)');
+    await stop();
     await desk.script(relay);
     await lab.outside.waitForFlushed(home, subject);
     // explain does not know what a foreign server says.

@@ -112,6 +112,25 @@ describe('a line of any form', () => {
   });
 });
 
+describe("Exim's list of hosts ends with one that takes no mail:", () => {
+  const head = '2026-11-28 07:07:47 1xXCXD-0000mB-0L';
+  const relay = 'H=relayhost.example.org [192.0.2.11]';
+
+  it.each([
+    ['the relay said why', `${head} ${relay}: ${reject}\n`, ` ${relay}`, ['pin-not-listed']],
+    ['it refused the connection', `${head} ${relay} Connection refused\n`, '', ['connection-refused']],
+    ['Exim says nothing of TLS', '', ` ${relay}`, ['handshake-failed']],
+    ['the relay was not tried', '', '', []],
+  ])('%s', (_, said, of, ids) => {
+    const log = `${said}${head} H=255.255.255.255 [255.255.255.255] Network is unreachable
+${head} == bob@example.net R=smarthost T=remote_smtp_smarthost defer (101): Network is unreachable${of}\n`;
+    for (const names of [hosts, new Set<string>()]) {
+      const { faults, unknown } = summaryOf(log, names);
+      expect([faults.map(({ kind, count }) => [kind.id, count]), unknown]).toEqual([ids.map((id) => [id, 1]), []]);
+    }
+  });
+});
+
 describe('every sample', () => {
   const all = logKinds.flatMap((kind) =>
     [...kind.samples, ...kind.programs].map(({ line }) => [kind.id, line] as const),

@@ -17,7 +17,7 @@ import { toRetire } from '../plan/retirement.js';
 import { returnWarnings } from '../plan/restored.js';
 import { custodyWarnings } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
-import { renderInstallation } from '../render/now-run.js';
+import { renderInstallation, renderNowRun } from '../render/now-run.js';
 import type { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { dkimEntry } from '../store/ledger.js';
@@ -97,7 +97,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
             const retire = toRetire(after, hostsIn(install));
             return renderAnswer({ isDryRun: false, plan, install, retire }, sys);
           },
-          tell: (install) => renderInstallation(settings, after, install),
+          tell: (install) => `${publishText(settings, steps)}${renderInstallation(settings, after, install)}`,
           done: isFirst ? [...begun.done, ...done] : done,
         }),
     });
@@ -156,6 +156,13 @@ async function compareWithSettings(work: Work): Promise<RecipientChange> {
   const { file, recipients } = work.settings.passphrase;
   if (passphraseFile === undefined || recipients.length === 0 || problems.length > 0) return { kind: 'same' };
   return findRecipientChange(passphraseFile, recipients, { ...recipientContext(work), from: file });
+}
+
+/** A first DKIM key signs as soon as it is installed, so its record comes first. */
+function publishText({ program }: Settings, steps: Plan['steps']): string {
+  const isNew = steps.some(({ kind }) => kind === 'dkim-key');
+  const words = 'First publish the DNS record of the new DKIM key, which this prints:';
+  return renderNowRun({ words, run: isNew ? [commandText(program, ['dns'])] : [] });
 }
 
 /** What a plan would require to be installed. */

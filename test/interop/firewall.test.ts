@@ -35,8 +35,8 @@ const server = net.createServer((socket) => socket.on('error', () => {}).resume(
 `;
 
 it.each(['reject', 'tcp dport 1-65535 reject with tcp reset'])('opens the port before a final "%s"', (last) => {
-  const [part] = firewallStep(settings, settings.smtpdServers[0]).parts.filter((one) => String(one).startsWith('nft'));
-  const [, line = ''] = /\n {4}(nft .*)$/u.exec(String(part)) ?? [];
+  const { parts } = firewallStep(settings, settings.smtpdServers[0]);
+  const [, line = ''] = /\n {4}(nft .*)$/mu.exec(parts.filter((part) => typeof part === 'string').join('\n')) ?? [];
   const rules = `
 ip link set lo up
 nft add table inet filter

@@ -102,7 +102,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
         }),
     });
     for (const { message, hint } of ca.warnings) sys.warn(message, hint);
-    if (steps.length === 0) sys.say(nothingToMake(plan, opening));
+    if (steps.length === 0) sys.say(nothingToMake(plan, opening, sys.program));
     if (held.length > 0) sys.endWith(1);
   };
   await changing(options, sys, carryOut, { isDone });
@@ -216,16 +216,18 @@ function isShut(opening: Opening | undefined): boolean {
   return opening?.kind === 'missing' || opening?.kind === 'unopenable';
 }
 
-function nothingToMake({ held, warnings }: Plan, opening: Opening | undefined): string {
+function nothingToMake({ held, warnings }: Plan, opening: Opening | undefined, program: string): string {
   if (held.length > 0) return `nothing to make yet: ${listSome(held.map(({ hostname }) => hostname))} waits`;
   if (isShut(opening)) return "nothing to make, but the CA's passphrase cannot be opened";
   if (warnings.length > 0) return 'nothing to make, but see the warnings';
-  return 'nothing to make: every certificate and bundle is there and right';
+  // The settings may have changed what hosts should have beside their bundles, such as a port.
+  const hosts = commandText(program, ['status']);
+  return `nothing to make: every certificate and bundle is right (the hosts: ${hosts})`;
 }
 
 function renderPlan(plan: Plan, opening: Opening | undefined, sys: Sys): string {
   const { steps } = plan;
-  if (steps.length === 0) return `${nothingToMake(plan, opening)}\n`;
+  if (steps.length === 0) return `${nothingToMake(plan, opening, sys.program)}\n`;
   const lines = steps.slice(0, mostListed).map((step) => `  ${describeStep(step)}: ${shownPath(step.path, sys)}`);
   const all = commandText(sys.program, ['make', '--dry-run', '--json']);
   const more = steps.length > mostListed ? [`  and ${steps.length - mostListed} more; all of them: ${all}`] : [];

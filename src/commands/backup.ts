@@ -4,7 +4,7 @@
 
 import { resolve } from 'node:path';
 import { findOpeningKey, largestBackup, openBackup, recipientsForBackup } from '../custody/backup-file.js';
-import { isWeak, readPassphraseFd } from '../custody/passphrase.js';
+import { readPassphraseFd } from '../custody/passphrase.js';
 import { openPassphraseFile } from '../custody/passphrase-file.js';
 import type { RecipientKey } from '../custody/recipient-key.js';
 import { sealBytes } from '../custody/seal.js';
@@ -97,14 +97,7 @@ async function chooseOpener(options: BackupOptions, work: Work): Promise<Secret 
     if (recipients.length > 0) return recipients;
   }
   const why = 'the backup holds the key that opens it here, so it gets a password of its own: write it down';
-  const password = await obtainNewPassword({ file: 'backup', passwordFd, run: ['backup', file], why }, sys);
-  if (isWeak(password)) {
-    sys.warn('the password is short or simple: anyone who gets a copy of the backup may guess it', {
-      run: ['backup', 'FILE'],
-      before: 'use at least four random words:',
-    });
-  }
-  return password;
+  return obtainNewPassword({ file: 'backup', passwordFd, run: ['backup', file], why }, sys);
 }
 
 interface Proof {

@@ -8,8 +8,14 @@ import { RelaycertsError, quote, quotePath, systemCode } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { logTally, type Tally } from '../log/tally.js';
 import { hostLog } from '../remote/host-log.js';
-import { explainFault, explainObject, renderExplanation, renderLogSummary, renderUnknown } from '../render/explain.js';
-import type { NamesToDeploy } from '../render/cure.js';
+import {
+  explainFault,
+  explainObject,
+  renderExplanation,
+  renderLogSummary,
+  renderUnknown,
+  type KnownHosts,
+} from '../render/explain.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { readInventory } from '../store/read.js';
@@ -33,13 +39,13 @@ export interface ExplainOptions extends GlobalOptions {
 export async function explain(options: ExplainOptions, sys: Sys): Promise<void> {
   const settings = existsSync(options.settings) ? await readSettings(options.settings, sys) : undefined;
   const isFollowed = options.follow && !options.json;
-  let names: NamesToDeploy | undefined;
-  if (isFollowed) names = await findNames(options, settings, sys);
+  let known: KnownHosts | undefined;
+  if (isFollowed) known = await findKnown(options, settings, sys);
   const tally = logTally(
     namesIn(settings),
     isFollowed
       ? {
-          fault: (fault) => sys.write(renderExplanation(explainFault(fault, settings, names), 0)),
+          fault: (fault) => sys.write(renderExplanation(explainFault(fault, settings, known), 0)),
           unknown: (sighting) => sys.write(renderUnknown(sighting)),
         }
       : {},
@@ -48,8 +54,8 @@ export async function explain(options: ExplainOptions, sys: Sys): Promise<void> 
   if (options.follow) await untilInterrupted((stop) => drain(untilStopped(open(stop), stop), tally, sys));
   else await drain(open(undefined), tally, sys);
   const summary = tally.summary();
-  if (summary.faults.length > 0) names ??= await findNames(options, settings, sys);
-  const explained = summary.faults.map((fault) => explainFault(fault, settings, names));
+  if (summary.faults.length > 0) known ??= await findKnown(options, settings, sys);
+  const explained = summary.faults.map((fault) => explainFault(fault, settings, known));
   sys.write(
     options.json
       ? writeAnswer('explain', explainObject(name, summary, explained))
@@ -64,16 +70,17 @@ function namesIn(settings: Settings | undefined): ReadonlySet<string> {
   return new Set(hosts.flatMap(({ hostname, altNames }) => [hostname, ...altNames]));
 }
 
-/** What a cure names to install a host; undefined, so each by itself, if the state here cannot be read. */
-async function findNames(
+/** Undefined if the state here cannot be read: a cure then names each host by itself, and none counts as revoked. */
+async function findKnown(
   options: GlobalOptions,
   settings: Settings | undefined,
   sys: Sys,
-): Promise<NamesToDeploy | undefined> {
+): Promise<KnownHosts | undefined> {
   if (settings === undefined) return undefined;
   try {
     const { found } = await reading(options, sys, (one) => readInventory(one, sys));
-    return deployNames(settings, found);
+    const revoked = found.hosts.flatMap(({ host, isRevoked }) => (isRevoked ? [host.hostname] : []));
+    return { revoked: new Set(revoked), names: deployNames(settings, found) };
   } catch (error) {
     if (!(error instanceof RelaycertsError) || error.code === 'interrupted') throw error;
     return undefined;

@@ -17,7 +17,7 @@ import { toRetire } from '../plan/retirement.js';
 import { returnWarnings } from '../plan/restored.js';
 import { custodyWarnings } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
-import { renderInstallation } from '../render/now-run.js';
+import { renderInstallation, renderNowRun } from '../render/now-run.js';
 import type { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { dkimEntry } from '../store/ledger.js';
@@ -97,12 +97,12 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
             const retire = toRetire(after, hostsIn(install));
             return renderAnswer({ isDryRun: false, plan, install, retire }, sys);
           },
-          tell: (install) => renderInstallation(settings, after, install),
+          tell: (install) => `${publishText(settings, steps)}${renderInstallation(settings, after, install)}`,
           done: isFirst ? [...begun.done, ...done] : done,
         }),
     });
     for (const { message, hint } of ca.warnings) sys.warn(message, hint);
-    if (steps.length === 0) sys.say(nothingToMake(plan, opening));
+    if (steps.length === 0) sys.say(nothingToMake(plan, opening, sys.program));
     if (held.length > 0) sys.endWith(1);
   };
   await changing(options, sys, carryOut, { isDone });
@@ -158,6 +158,13 @@ async function compareWithSettings(work: Work): Promise<RecipientChange> {
   return findRecipientChange(passphraseFile, recipients, { ...recipientContext(work), from: file });
 }
 
+/** A first DKIM key signs as soon as it is installed, so its record comes first. */
+function publishText({ program }: Settings, steps: Plan['steps']): string {
+  const isNew = steps.some(({ kind }) => kind === 'dkim-key');
+  const words = 'First publish the DNS record of the new DKIM key, which this prints:';
+  return renderNowRun({ words, run: isNew ? [commandText(program, ['dns'])] : [] });
+}
+
 /** What a plan would require to be installed. */
 function installFor(settings: Settings, steps: Plan['steps']): readonly Install[] {
   const bundles = steps.filter((step): step is StepOf<'bundle'> => step.kind === 'bundle');
@@ -201,16 +208,18 @@ async function proveNewKey(work: Work, { after, isOperatorKeyNew }: PreparedCa):
   if (opening?.kind !== 'opened') throw new Error('the new operator key does not open the new CA');
 }
 
-function nothingToMake({ held, warnings }: Plan, opening: Opening | undefined): string {
+function nothingToMake({ held, warnings }: Plan, opening: Opening | undefined, program: string): string {
   if (held.length > 0) return `nothing to make yet: ${listSome(held.map(({ hostname }) => hostname))} waits`;
   if (isShut(opening)) return "nothing to make, but the CA's passphrase cannot be opened";
   if (warnings.length > 0) return 'nothing to make, but see the warnings';
-  return 'nothing to make: every certificate and bundle is there and right';
+  // The settings may have changed what hosts should have beside their bundles, such as a port.
+  const hosts = commandText(program, ['status']);
+  return `nothing to make: every certificate and bundle is right (the hosts: ${hosts})`;
 }
 
 function renderPlan(plan: Plan, opening: Opening | undefined, sys: Sys): string {
   const { steps } = plan;
-  if (steps.length === 0) return `${nothingToMake(plan, opening)}\n`;
+  if (steps.length === 0) return `${nothingToMake(plan, opening, sys.program)}\n`;
   const lines = steps.slice(0, mostListed).map((step) => `  ${describeStep(step)}: ${shownPath(step.path, sys)}`);
   const all = commandText(sys.program, ['make', '--dry-run', '--json']);
   const more = steps.length > mostListed ? [`  and ${steps.length - mostListed} more; all of them: ${all}`] : [];

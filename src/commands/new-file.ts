@@ -2,7 +2,7 @@
 // and the password that it gets. It writes nothing.
 
 import { dirname } from 'node:path';
-import { readPassphraseFd } from '../custody/passphrase.js';
+import { isWeak, readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import type { Secret } from '../secret.js';
 import { assertSafeFolder } from '../store/safety.js';
@@ -28,9 +28,21 @@ interface PasswordRequest {
   readonly why?: string;
 }
 
-/** @throws usage, passphrase, interrupted */
-export async function obtainNewPassword({ file, passwordFd, run, why }: PasswordRequest, sys: Sys): Promise<Secret> {
-  if (passwordFd !== undefined) return readPassphraseFd(passwordFd, '--password-fd', `password of the ${file}`);
+/** One that is weak is warned of. @throws usage, passphrase, interrupted */
+export async function obtainNewPassword(request: PasswordRequest, sys: Sys): Promise<Secret> {
+  const { file, passwordFd } = request;
+  const password =
+    passwordFd === undefined
+      ? await askNewPassword(request, sys)
+      : await readPassphraseFd(passwordFd, '--password-fd', `password of the ${file}`);
+  if (isWeak(password)) {
+    const message = `the password is short or simple: anyone who gets a copy of the ${file} may guess it`;
+    sys.warn(message, 'make another one, with at least four random words');
+  }
+  return password;
+}
+
+async function askNewPassword({ file, run, why }: PasswordRequest, sys: Sys): Promise<Secret> {
   const refuse = (message: string): RelaycertsError =>
     new RelaycertsError('usage', message, {
       hint: { run: [...run, '--password-fd', '3'], after: '3< PASSWORD-FILE' },

@@ -5,12 +5,13 @@ import { caNameOf, generationOf } from '../certificate/ca-name.js';
 import { parseCertificate } from '../certificate/certificate.js';
 import { isSignedBy } from '../certificate/verify.js';
 import { openPassphraseFile } from '../custody/passphrase-file.js';
-import { RelaycertsError, commandText } from '../errors.js';
+import { RelaycertsError, commandText, listSome } from '../errors.js';
 import { generateKey } from '../issue/keys.js';
 import { encryptPrivateKey } from '../issue/pbes2.js';
 import type { Issuer } from '../issue/x509.js';
 import { curedByRenewal, isNextCaUseless } from '../plan/ca-problems.js';
 import { caStageOf, isOfFormerCa, renewCaArgs, trustedCas } from '../plan/ca-rekey.js';
+import { judgeInstallation } from '../plan/installed.js';
 import type { FoundCa, Inventory } from '../plan/inventory.js';
 import { leafDays } from '../plan/leaf-days.js';
 import type { HostStep } from '../plan/plan.js';
@@ -25,6 +26,7 @@ import { putAway, type Decision } from '../store/state-change.js';
 import type { Sys } from '../sys/sys.js';
 import { openCaKey, openIssuer } from './ca-key.js';
 import { certify, madeLines } from './certify.js';
+import { deployedHosts } from './deployed-hosts.js';
 import { certifiedCa, withHosts } from './hosts.js';
 import { changing, type CaOptions, type Done, type Work } from './run.js';
 
@@ -122,6 +124,7 @@ async function takeOver(work: Work, given: Secret | undefined): Promise<Stage> {
     const { message, hint } = stillListed(settings, pending.host);
     throw new RelaycertsError('contradiction', message, { hint });
   }
+  assertInstalled(work, 1);
   const state: Inventory = {
     ...inventory,
     caKey: nextCa.key,
@@ -150,7 +153,8 @@ async function takeOver(work: Work, given: Secret | undefined): Promise<Stage> {
 }
 
 /** Stage 3: the old CA is removed, and with it the old pins that are useless without it. */
-async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
+async function retireFormer(work: Work): Promise<Stage> {
+  const { settings, inventory, at } = work;
   const layout = layoutOf(settings);
   const { formerCa } = inventory;
   if (formerCa === undefined) throw new TypeError('there is no old CA to retire');
@@ -162,6 +166,7 @@ async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
       { hint: { run: ['make'], after: ', then install what it prints' } },
     );
   }
+  assertInstalled(work, 2);
   const { info } = formerCa.certificate;
   const ca = certifiedCa(inventory);
   const old = inventory.hosts.flatMap(({ host, previous, isRevoked }) =>
@@ -185,6 +190,22 @@ async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
       ...retiredWords(old.map((one) => ({ host: one.host.hostname, serial: one.info.serial }))),
     ],
   };
+}
+
+/** What hosts have from a stage. */
+const partOf = { 1: 'authorities', 2: 'certificate' } as const;
+
+/** A host that lacks a stage could not talk to those that have the next one. @throws contradiction */
+function assertInstalled({ settings, inventory }: Work, stage: keyof typeof partOf): void {
+  const late = deployedHosts(settings, inventory).filter(({ expected, seen }) => {
+    const judged = judgeInstallation(expected, seen);
+    return judged.kind === 'differs' && judged.parts.includes(partOf[stage]);
+  });
+  if (late.length === 0) return;
+  const names = listSome(late.map(({ hostname }) => hostname));
+  throw new RelaycertsError('contradiction', `stage ${stage} of 3 was not seen installed on ${names}`, {
+    hint: { run: ['deploy'], before: 'first:', after: ', or check if it is' },
+  });
 }
 
 function putAwayCa(layout: Layout, { key, certificate: { info } }: FoundCa): Stage['keeps'] {

@@ -42,8 +42,9 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
         hint: { run: ['show', '--section', section] },
       });
     }
-    const { settings } = await reading(options, sys, () => Promise.resolve(undefined), true);
-    sys.write(renderRenewalTimer(settings));
+    const { settings, found } = await reading(options, sys, (one) => readCertifiedHosts(one, sys), true);
+    const standing = found.hosts.flatMap(({ host, isRevoked }) => (isRevoked ? [] : [host]));
+    sys.write(renderRenewalTimer(settings, standing));
     return;
   }
   // What is piped into a shell goes where the settings say, so nobody else may be able to write them.

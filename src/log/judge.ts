@@ -46,7 +46,8 @@ const fine: Verdict = { is: 'fine' };
 const sent: Verdict = { is: 'sent' };
 const unknown: Verdict = { is: 'unknown' };
 const ourTag = /^postfix[\w.-]*\/relaycerts/;
-const postfixTag = /^postfix[\w.-]*\//;
+/** Under another syslog_name, a daemon that may log what matters here. */
+const postfixTag = /^postfix[\w.-]*\/|.\/(?:qmgr|smtpd?|error|cleanup|trivial-rewrite|tlsmgr|tlsproxy|proxymap)$/;
 const homePrograms = new Set(['exim', 'exim4', 'smtpd', 'msmtp', 'nullmailer', 'nullmailer-send']);
 
 /** What Postfix logs about mail in normal operation, by its beginning. */

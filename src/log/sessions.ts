@@ -23,10 +23,11 @@ export function sessionKind(text: string): SessionKind {
 /** Counts a line, once it is known whose session it was. */
 type Count = (kind: SessionKind) => void;
 
-const [mostSessions, mostLines] = [5000, 50];
+/** Sessions are half of those that may wait. */
+const [mostSessions, mostLines] = [2500, 50];
 
 export class Sessions {
-  readonly #waiting = new Map<string, Count[]>();
+  readonly #waiting = new Recent<Count[]>(mostSessions, (counts) => countAll(counts, 'mail'));
   /** The client whose last session was a probe: the try without a certificate comes next. */
   readonly #probers = new Recent<true>();
 
@@ -46,24 +47,22 @@ export class Sessions {
       counts.push(count);
       return;
     }
-    const [oldest] = this.#waiting.size < mostSessions ? [] : this.#waiting.keys();
-    if (oldest !== undefined) this.#release(oldest, 'mail');
     this.#waiting.set(copyOf(session), [count]);
   }
 
   end(session: string, kind: SessionKind, address: string): void {
     const isSecondTry = this.#probers.delete(address) && kind === 'nothing';
     if (kind === 'probe') this.#probers.set(copyOf(address), true);
-    this.#release(session, isSecondTry ? 'trial' : kind);
+    const counts = this.#waiting.get(session) ?? [];
+    this.#waiting.delete(session);
+    countAll(counts, isSecondTry ? 'trial' : kind);
   }
 
   endAll(): void {
-    for (const session of this.#waiting.keys()) this.#release(session, 'mail');
+    this.#waiting.clear();
   }
+}
 
-  #release(session: string, kind: SessionKind): void {
-    const counts = this.#waiting.get(session) ?? [];
-    this.#waiting.delete(session);
-    for (const count of counts) count(kind);
-  }
+function countAll(counts: readonly Count[], kind: SessionKind): void {
+  for (const count of counts) count(kind);
 }

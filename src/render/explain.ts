@@ -14,10 +14,18 @@ export interface Explanation {
   readonly cure: readonly CureLine[];
 }
 
-/** What a fault means for the hosts in the settings, if there are settings. */
-export function explainFault(fault: Fault, settings: Settings | undefined, names?: NamesToDeploy): Explanation {
+/** What the state here says of the hosts. */
+export interface KnownHosts {
+  readonly revoked: ReadonlySet<string>;
+  readonly names: NamesToDeploy;
+}
+
+/** What a fault means for the hosts in the settings, if there are settings; `known` if the state here could be read. */
+export function explainFault(fault: Fault, settings: Settings | undefined, known?: KnownHosts): Explanation {
   const { kind, side, line } = fault;
-  const hosts = settings === undefined ? [] : hostsOf(settings);
+  const all = settings === undefined ? [] : hostsOf(settings);
+  const revoked = known?.revoked ?? new Set();
+  const hosts = all.filter(({ hostname }) => !revoked.has(hostname));
   const isRelay = side === 'relay';
   const here = findHost(hosts, isRelay, [fault.host]);
   const peer = findHost(hosts, !isRelay, [...fault.peers.keys()]);
@@ -26,9 +34,9 @@ export function explainFault(fault: Fault, settings: Settings | undefined, names
   const other = target === here ? peer : here;
   const isTargetRelay = kind.at === 'relay' || (kind.at === 'here' ? isRelay : kind.at === 'peer' && !isRelay);
   const [, address = 'address unknown', port] = /\[([\da-fA-F.:]{2,45})\](?::(\d{1,5}))?/.exec(line) ?? [];
-  const loop = kind.id === 'port-25' ? loopIn(fault, hosts) : undefined;
-  if (settings !== undefined && loop !== undefined)
-    return { fault, finding: loop, cure: cureLines(settings, loop, names) };
+  const instead = (kind.id === 'port-25' ? loopIn(fault, hosts) : undefined) ?? revokedIn(fault, here, all, revoked);
+  if (settings !== undefined && instead !== undefined)
+    return { fault, finding: instead, cure: cureLines(settings, instead, known?.names) };
   const finding = findingOf(kind.id, nameOf(target, isTargetRelay), {
     peer: nameOf(other, !isTargetRelay),
     // A relay's log has the address of the client.
@@ -40,7 +48,7 @@ export function explainFault(fault: Fault, settings: Settings | undefined, names
   const cure =
     settings === undefined || target === undefined
       ? [{ kind: 'words', text: kind.fix } as const]
-      : cureLines(settings, finding, names);
+      : cureLines(settings, finding, known?.names);
   return { fault, finding, cure };
 }
 
@@ -49,6 +57,23 @@ function loopIn({ host, peers }: Fault, hosts: readonly HostSettings[]): Finding
   const relay = findHost(hosts, true, [host]);
   const home = hosts.find(({ role, hostname }) => role === 'smtp-client' && peers.has(hostname));
   return relay && home && findingOf('relay-loops', relay.hostname, { found: home.hostname });
+}
+
+/** What fails because it should: the lines are of a host that is revoked, or all hosts at the other end are. */
+function revokedIn(
+  { host, peers }: Fault,
+  here: HostSettings | undefined,
+  all: readonly HostSettings[],
+  revoked: ReadonlySet<string>,
+): Finding | undefined {
+  const own = new Set([host.toLowerCase()]);
+  const there = [...peers.keys()].map((name) => name.toLowerCase());
+  const [first] = there.every((name) => revoked.has(name)) ? there : [];
+  const isOther = here !== undefined && isNamed(here, own);
+  const gone = all.find(
+    (one) => revoked.has(one.hostname) && ((!isOther && isNamed(one, own)) || one.hostname === first),
+  );
+  return gone && findingOf(gone.role === 'smtpd-server' ? 'revoked-relay' : 'revoked-client', gone.hostname);
 }
 
 /** What a line says, without the program and the mail. */
@@ -70,11 +95,14 @@ function findHost(
 ): HostSettings | undefined {
   const ofRole = hosts.filter(({ role }) => (role === 'smtpd-server') === isRelay);
   const lower = new Set(names.map((name) => name.toLowerCase()));
-  const [first, ...more] = ofRole.filter(
-    ({ hostname }) => lower.has(hostname) || lower.has(hostname.split('.')[0] ?? ''),
-  );
+  const [first, ...more] = ofRole.filter((host) => isNamed(host, lower));
   if (first !== undefined && more.length === 0) return first;
   return ofRole.length === 1 ? ofRole[0] : first;
+}
+
+/** True if one of the names, in lower case, is the host's or its first label. */
+function isNamed({ hostname }: HostSettings, names: ReadonlySet<string>): boolean {
+  return names.has(hostname) || names.has(hostname.split('.')[0] ?? '');
 }
 
 /**

@@ -28,8 +28,9 @@ export function firewallStep(settings: Settings, host: HostSettings): Step {
       `TCP port ${port}: ${who}. Use the lines for the firewall of this host; its provider may have another one in front.`,
       ...[
         [
-          'nftables (and in /etc/nftables.conf, so that it stays)',
-          `nft add rule inet filter input tcp dport ${port} accept`,
+          // First in the chain, because nothing counts after a rule that rejects or drops the rest.
+          'nftables (and in /etc/nftables.conf before any reject or drop, so that it stays)',
+          `nft insert rule inet filter input tcp dport ${port} accept`,
         ],
         ['ufw', `ufw allow ${port}/tcp`],
         ['firewalld', `firewall-cmd --permanent --add-port=${port}/tcp && firewall-cmd --reload`],

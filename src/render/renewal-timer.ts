@@ -2,14 +2,14 @@
 // timer of the user that runs relaycerts, and exactly what that user's ssh key needs on the hosts. It is about the
 // project, not about one host.
 
-import { hostsOf, type Settings } from '../settings/settings.js';
+import type { HostSettings, Settings } from '../settings/settings.js';
 import { pathWord, shellWord } from '../shell-word.js';
 import { inCrontab, shellLines } from './monitor.js';
 import renewal from './renewal.sh';
 import { marked } from './step.js';
 
-/** The section's text: blocks to run here, and one line for each host. */
-export function renderRenewalTimer(settings: Settings): string {
+/** The section's text: blocks to run here, and one line for each of the hosts, none of which is revoked. */
+export function renderRenewalTimer(settings: Settings, hosts: readonly HostSettings[]): string {
   const { domain, folder, command, file } = settings;
   const script = `${folder}/renewal.sh`;
   const marker = `# relaycerts: renewal of ${domain}`;
@@ -76,7 +76,7 @@ export function renderRenewalTimer(settings: Settings): string {
     'or log in, so that check sees the relays only from outside. Put your public key in',
     'the place of KEY:',
     '',
-    ...hostsOf(settings)
+    ...hosts
       .filter(({ ssh, container }) => !ssh.isLocal && container === undefined)
       .slice(0, mostHosts)
       .flatMap(({ hostname, ssh: { user, needsSudo } }) =>

@@ -72,6 +72,27 @@ describe('make with dkim', () => {
   });
 });
 
+describe('the record of a new key', () => {
+  const publish = 'First publish the DNS record of the new DKIM key, which this prints:\n  relaycerts dns\nNow run:\n';
+  const domains = ['example.org', 'example.com'];
+
+  it('is to be published before the deploy, whenever make makes a key', async () => {
+    expect((await make()).stdout).toContain(publish);
+    expect((await make()).stdout).toBe('');
+    project.settings(smallSettings({ dkim: { domains } }));
+    expect((await make()).stdout).toContain(publish);
+    expect((await project.run(['dns'], { now: at })).stdout).toMatch(/rc202611b\._domainkey\.example\.com/u);
+  });
+
+  it('is not named if make makes no key', async () => {
+    await make();
+    project.settings(smallSettings({ dkim: {}, smtpClients: [{ hostname: 'mailhost' }, { hostname: 'other' }] }));
+    const { stdout } = await make();
+    expect(stdout).toMatch(/^Now run:\n/u);
+    expect(stdout).not.toContain('DKIM');
+  });
+});
+
 describe('a DKIM key', () => {
   it('is in a backup, with what it is for, and comes back', async () => {
     await make();

@@ -15,7 +15,8 @@ import {
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { makeProject, program, sharedCache, type Project } from '../support/project.js';
+import { makeProject, program, sharedCache, smallSettings, type Project } from '../support/project.js';
+import { succeed } from '../support/succeed.js';
 
 const reject =
   'Nov 27 00:37:48 relayhost postfix/relaycerts/smtpd[380]: NOQUEUE: reject: RCPT from mailhost.example.org[192.0.2.31]: 450 4.3.2 <bob@example.net>: Recipient address rejected: Try again later; from=<ann@example.org> to=<bob@example.net> proto=ESMTP helo=<mailhost.example.org>\n';
@@ -143,6 +144,50 @@ const putSsh = (script: string): void => {
 };
 const runWithSsh = (host: string) =>
   project.spawn(['explain', host], { env: { PATH: `${project.folder}:${process.env['PATH'] ?? ''}` } });
+
+const from = (client: string): string => reject.replaceAll('mailhost.example.org', client);
+
+describe('explain after a revocation', () => {
+  const atHome = expired.replaceAll('relayhost', 'second');
+  let cut: Project;
+  beforeAll(async () => {
+    const [servers, clients] = [
+      ['relayhost', 'second'],
+      ['mailhost', 'laptop', 'other'],
+    ].map((names) => names.map((hostname) => ({ hostname })));
+    cut = makeProject(smallSettings({ smtpdServers: servers, smtpClients: clients }));
+    succeed(await cut.run(['make']));
+    for (const host of ['laptop', 'second']) succeed(await cut.run(['revoke', host]));
+  });
+  afterAll(() => cut.remove());
+  const explained = async (log: string): Promise<string> => {
+    cut.write('mail.log', log);
+    const { status, stdout } = await cut.run(['explain', 'mail.log']);
+    expect(status).toBe(3);
+    return stdout;
+  };
+
+  it('of a client: says that its refusal is expected, and no command', async () => {
+    for (const log of [from('laptop.example.org'), expired.replaceAll('mailhost', 'laptop')]) {
+      const stdout = await explained(log);
+      expect(stdout).toContain('warning  laptop.example.org is revoked and still tries to relay, which is expected');
+      expect(stdout).toContain('fix: none is needed: the relays refuse it, as they should\n');
+      expect(stdout).not.toMatch(/deploy|make/u);
+    }
+  });
+
+  it.each(['other.example.org', 'unknown'])('takes nothing for expected that %s has too', async (client) => {
+    const stdout = await explained(from('laptop.example.org') + from(client));
+    expect(stdout).toContain('[pin-not-listed]');
+    expect(stdout).not.toContain('revoked-client');
+  });
+
+  it('of a relay: deploys the homes that still use it, and names it in no command', async () => {
+    const stdout = await explained(atHome);
+    expect(stdout).toContain('warning  second.example.org is revoked, and a client still uses it [revoked-relay]');
+    expect(stdout).toContain('\n             relaycerts deploy\n');
+  });
+});
 
 describe('explain HOST', () => {
   it('reads the log there, by a script that ssh runs', () => {

@@ -129,6 +129,14 @@ describe('the file', () => {
 });
 
 describe('the password', () => {
+  it('is warned of if somebody may guess it, and opens the file all the same', () => {
+    const weak = project.spawn(['export', 'p12', 'mailhost', '--password-fd', '0'], { input: 'ab\n' });
+    expect(weak.stderr).toContain(
+      'relaycerts: warning: the password is short or simple: anyone who gets a copy of the PKCS#12 file may guess it\n',
+    );
+    expect([weak.status, contentsOf(name, 'ab').length > 0]).toEqual([0, true]);
+  });
+
   it('is asked for twice on a terminal, and not shown', async () => {
     const screen = await openOn();
     await screen.waitFor('Password of the PKCS#12 file:');

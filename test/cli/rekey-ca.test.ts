@@ -132,10 +132,31 @@ When every host is installed, stage 2 has the new CA sign every certificate:
 
     // And again, years later.
     expect((await nextStage()).stdout).toContain('"example.org relay CA 3" is there beside "example.org relay CA 2"');
-    for (const stage of [2, 3]) expect((await nextStage()).stdout).toContain(`stage ${stage} of 3`);
+    for (const stage of [2, 3]) {
+      await noteAsInstalled(project);
+      expect((await nextStage()).stdout).toContain(`stage ${stage} of 3`);
+    }
     expect(trustedBy(project, home)).toEqual(['example.org relay CA 3']);
     expect(isTaken(project, home, relay)).toBe(true);
     await expectAtRest(project);
+  });
+
+  it('refuses a stage before every host was seen with the last one', async () => {
+    await noteAsInstalled(project);
+    for (const stage of [1, 2]) {
+      await nextStage();
+      for (const missing of [`${relay}, ${home}`, home]) {
+        await expectUntouched(
+          project,
+          () => run('renew', '--ca', '--rekey'),
+          1,
+          new RegExp(`stage ${stage} of 3 was not seen installed on ${missing}\n`, 'u'),
+          /first: relaycerts deploy, or check if it is$/u,
+        );
+        await noteAsInstalled(project, missing === home ? {} : { hosts: [relay] });
+      }
+    }
+    expect((await nextStage()).stdout).toContain('stage 3 of 3');
   });
 
   it('keeps the passphrase; the new key has the type in the settings', async () => {

@@ -74,3 +74,16 @@ describe('the renewal script', () => {
     expect([shell('sh renewal.sh').status, existsSync(join(project.home, 'ran'))]).toEqual([0, true]);
   });
 });
+
+describe('the lines for authorized_keys', () => {
+  it('leave out a host that is revoked', async () => {
+    const places = async (): Promise<readonly string[]> => {
+      const { stdout } = succeed(await project.run(['show', '--section', 'renewal-timer']));
+      return [...stdout.matchAll(/authorized_keys on (\S+)/gu)].map(([, name = '']) => name);
+    };
+    succeed(await project.run(['make']));
+    expect(await places()).toEqual(['relayhost.example.org', 'mailhost.example.org']);
+    succeed(await project.run(['revoke', 'mailhost']));
+    expect(await places()).toEqual(['relayhost.example.org']);
+  });
+});

@@ -207,7 +207,7 @@ describe('status', () => {
       const result = await project.run(args);
       expect(result.stderr, args.join(' ')).toMatch(lost);
       expect(result.stderr, args.join(' ')).toMatch(hint);
-      expect(`${result.stdout}${result.stderr}`).not.toContain('there and right');
+      expect(`${result.stdout}${result.stderr}`).not.toContain('is right');
       expect(result.status, args.join(' ')).toBe(status);
     }
     const nagios = await project.run(['status', '--format', 'nagios']);

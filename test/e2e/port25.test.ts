@@ -74,7 +74,7 @@ async function run(words: '' | '--undo' = ''): Promise<string> {
 }
 
 beforeAll(async () => {
-  requireTools('openssl', 'swaks', 'postsrsd', 'policyd-spf', 'dnsmasq', 'fail2ban-regex', 'nft', 'perl');
+  requireTools('openssl', 'swaks', 'postsrsd', 'policyd-spf', 'dnsmasq', 'fail2ban-regex', 'perl');
   lab = await startLab({
     relays: 1,
     homes: 1,
@@ -327,12 +327,5 @@ if ($text =~ /NOOP/) { print $s $text; <$s> for 1 .. 2 } else { for my $line (sp
       expect(stdout).not.toContain(home.address);
     }
     await relay.sh('touch /var/log/auth.log && fail2ban-client --test > /dev/null');
-  });
-
-  test('nft takes the printed line', async () => {
-    const [, line = ''] = /^ {4}(nft .*)$/mu.exec(await desk.show('relayhost --section firewall')) ?? [];
-    expect(line).toBe('nft add rule inet filter input tcp dport 2500 accept');
-    await relay.sh(`nft add table inet filter && nft 'add chain inet filter input { type filter hook input priority 0; }'
-${line.replace('nft', 'nft -c')}`);
   });
 });

@@ -216,7 +216,7 @@ describe('what the role of export ansible runs', () => {
 });
 
 it('the renewal script passes shellcheck, and each shell reads it', () => {
-  const blocks = blocksOf(renderRenewalTimer(settings)).filter(({ where }) => where === 'here');
+  const blocks = blocksOf(renderRenewalTimer(settings, [])).filter(({ where }) => where === 'here');
   const scripts = blocks.flatMap(({ text }) => [
     text,
     ...(/<<'END' \|\| exit\n([^]*?)\nEND\n/u.exec(text)?.slice(1) ?? []),

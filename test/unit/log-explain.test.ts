@@ -21,6 +21,9 @@ function summaryOf(log: string | Buffer, names: ReadonlySet<string> = new Set())
   return summary();
 }
 
+const relayLine = (text: string, program = 'postfix/relaycerts/smtpd', pid = 380) =>
+  `Nov 27 00:37:48 relayhost ${program}[${pid}]: ${text}\n`;
+
 const idsIn = (log: string, names?: ReadonlySet<string>) => summaryOf(log, names).faults.map(({ kind }) => kind.id);
 
 function exported(fields: Readonly<Record<string, string | Buffer>>): Buffer {
@@ -131,6 +134,29 @@ ${head} == bob@example.net R=smarthost T=remote_smtp_smarthost defer (101): Netw
   });
 });
 
+describe('Postfix under any syslog_name', () => {
+  const missing = 'warning: connect to transport private/relaycerts: No such file or directory';
+  const at25 =
+    '4Q2: to=<x@example.net>, relay=relayhost.example.org[192.0.2.11]:25, delay=1, status=deferred (host relayhost.example.org[192.0.2.11] said: 454 4.7.1 <x@example.net>: Relay access denied (in reply to RCPT TO command))';
+
+  it.each(['postfix', 'postfix-out', 'mail', 'mail/out', 'MX.1'])('%s is known by its daemons', (name) => {
+    expect(idsIn(relayLine(missing, `${name}/qmgr`), hosts)).toEqual(['service-missing']);
+    expect(idsIn(relayLine(at25, `${name}/smtp`), hosts)).toEqual(['port-25']);
+  });
+
+  it.each(['qmgr', 'mail', 'mail/qmgr/x', 'mail/imap', '/qmgr'])('%s is another program', (program) => {
+    const { faults, unknown } = summaryOf(relayLine(missing, program) + relayLine(at25, program), hosts);
+    expect([faults, unknown]).toEqual([[], []]);
+  });
+
+  it('is not what another program says after its own name', () => {
+    for (const before of ['dovecot: imap-login: user=', 'sshd[1]: Invalid user 00:00:00 h ']) {
+      const line = `Nov 27 00:37:48 relayhost ${before}mail/qmgr[2]: ${missing}\n`;
+      expect(summaryOf(line, hosts).faults).toEqual([]);
+    }
+  });
+});
+
 describe('every sample', () => {
   const all = logKinds.flatMap((kind) =>
     [...kind.samples, ...kind.programs].map(({ line }) => [kind.id, line] as const),
@@ -154,8 +180,6 @@ describe('every sample', () => {
   });
 });
 
-const relayLine = (text: string, program = 'postfix/relaycerts/smtpd', pid = 380) =>
-  `Nov 27 00:37:48 relayhost ${program}[${pid}]: ${text}\n`;
 const trusted = relayLine(
   'Trusted TLS connection established from mailhost.example.org[192.0.2.31]: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384',
 );
@@ -289,7 +313,9 @@ describe('what a stranger writes is not taken for words of the mail program', ()
   ];
 
   it.each([
-    ...given.map(([name, program, text]) => [name, relayLine(text, `postfix/${program}`)] as const),
+    ...['postfix', 'mail'].flatMap((mail) =>
+      given.map(([name, program, text]) => [`${name} (${mail})`, relayLine(text, `${mail}/${program}`)] as const),
+    ),
     ...elsewhere,
   ])('%s', (_, line) => {
     const { faults, unknown } = summaryOf(`${trusted}${line}\n`, hosts);

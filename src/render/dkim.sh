@@ -15,7 +15,13 @@ dkim_changed=no
 # The processes of our OpenDKIM, however it was started.
 dkim_processes() {
   for process in /proc/[0-9]*; do
-    # It may have ended by now.
+    # It may have ended by now. A shell drops each NUL; tr, which would be started for every process, reads only ours.
+    words=
+    { IFS= read -r words <"$process/cmdline" || :; } 2>/dev/null
+    case $words in
+      *opendkim*"-x$dkim_conf"*) ;;
+      *) continue ;;
+    esac
     case $({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null) in
       *opendkim\ *"-x $dkim_conf "*) echo "${process#/proc/}" ;;
     esac

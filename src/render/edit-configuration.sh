@@ -8,15 +8,14 @@
 configuration_is_right() {
   tables_are_there || return 1
   each_part is_right || return 1
-  settings_of main.cf | while IFS= read -r setting; do
-    [ "$(postconf -h "${setting%%=*}" 2>/dev/null)" = "${setting#*=}" ] || exit 1
-  done || return 1
-  all_services | while IFS=' ' read -r id line; do
-    wanted="$line $(settings_of "$id" | sed 's/^/-o /' | tr '\n' ' ')"
-    wanted="${wanted% } "
-    found=$(postconf -M "$id" 2>/dev/null | tr -s '[:space:]' ' ')
-    [ "$wanted" = "$found" ] || exit 1
-  done || return 1
+  # shellcheck disable=SC2046 # several names
+  [ "$(values_of '' $(settings_of main.cf | sed 's/=.*//') | sort)" = "$(settings_of main.cf | sort)" ] || return 1
+  wanted=$(all_services | while IFS=' ' read -r id line; do
+    line="$line $(settings_of "$id" | sed 's/^/-o /' | tr '\n' ' ')"
+    printf '%s\n' "${line% }"
+  done | sort)
+  # shellcheck disable=SC2046 # several names
+  [ "$(postconf -M $(all_services | cut -d ' ' -f 1) 2>/dev/null | tr -s '[:blank:]' ' ' | sort)" = "$wanted" ] || return 1
   [ -z "$(add_tokens "$config")" ] || return 1
   all_files | cut -d ' ' -f 1 | sort -u | while IFS= read -r file; do
     text_of "$file" | cmp -s - "$(behind "$file")" || exit 1

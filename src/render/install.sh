@@ -66,14 +66,27 @@ lookup_in() {
   done
 }
 
-# True if this Postfix has parameter $1: patches added some to older releases.
-knows() { [ -n "$(postconf -d "$1" 2>/dev/null)" ]; }
+# The parameters $@ as postconf -d, -h or -x has them ($1, or ""): name=value, one per line, those that it knows; in one question,
+# because each is a process.
+values_of() {
+  option=$1
+  shift
+  # shellcheck disable=SC2086 # an option or none
+  [ $# -eq 0 ] || postconf $option "$@" 2>/dev/null | sed 's/^\([^ ]*\) = \{0,1\}/\1=/'
+}
 
-# Keeps the settings that this Postfix knows, each with its place: every question to postconf is a process.
+# Keeps the settings that this Postfix knows, each with its place. Patches added some to older releases.
 note_settings() {
+  newer=$(all_settings | while IFS=' ' read -r since _ setting; do at_least "$since" || echo "${setting%%=*}"; done)
+  # shellcheck disable=SC2086 # several names
+  newer=" $(values_of -d $newer | sed 's/=.*//' | tr '\n' ' ')"
   known_settings=$(
     all_settings | while IFS=' ' read -r since place setting; do
-      if at_least "$since" || knows "${setting%%=*}"; then printf '%s %s\n' "$place" "$setting"; fi
+      case $newer in
+        *" ${setting%%=*} "*) ;;
+        *) at_least "$since" || continue ;;
+      esac
+      printf '%s %s\n' "$place" "$setting"
     done
   )
 }
@@ -126,23 +139,39 @@ check_and_reload() {
 
 # The services of ours that are there: the transport, and those with a table of pins, with what only they use. A host that
 # was in the other role before has that role's.
+#
+# They log under a name of ours and read our table: another domain may have its own on this host. All overrides come first, as
+# "set ID/NAME = VALUE", then all services.
 our_services() {
-  our_transport
-  services_with postfix/relaycerts relay_clientcerts
-  services_with postfix/relaycerts_in relay_clientcerts_in
-}
-
-# Those that log under the name $1 and read our table $2: another domain may have its own on this host.
-services_with() {
-  for id in $(postconf -P '*/inet/syslog_name' 2>/dev/null | sed -n "s,/syslog_name = $1\$,,p"); do
-    case $(postconf -P "$id/relay_clientcerts" 2>/dev/null) in
-      *":$folder/$2") ;;
-      *) continue ;;
-    esac
-    echo "$id"
-    used=${id%/*}
-    postconf -M 2>/dev/null | awk -v begin="relaycerts-${used##*:}-" 'index($1, begin) == 1 { print $1 "/" $2 }'
-  done
+  {
+    postconf -P 2>/dev/null | sed 's/^/set /'
+    postconf -M 2>/dev/null
+  } | awk -v transport="$(transport_chain)" -v table=":$folder/relay_clientcerts" '
+    $1 == "set" {
+      id = name = $2
+      sub(/\/[^\/]*$/, "", id)
+      sub(/.*\//, "", name)
+      value = $0
+      sub(/^set [^ ]* = ?/, "", value)
+      set[id, name] = value
+      next
+    }
+    {
+      id = $1 "/" $2
+      all[++count] = id
+      log_name = set[id, "syslog_name"]
+      wanted = table substr(log_name, length("postfix/relaycerts") + 1)
+      end = substr(set[id, "relay_clientcerts"], length(set[id, "relay_clientcerts"]) - length(wanted) + 1)
+      if ($2 == "inet" && log_name ~ /^postfix\/relaycerts(_in)?$/ && end == wanted) {
+        print id
+        used = $1
+        sub(/.*:/, "", used)
+        begins[++ports] = "relaycerts-" used "-"
+      }
+      chain = set[id, "smtp_tls_chain_files"]
+      if (id == "relaycerts/unix" && substr(chain, 1, length(transport)) == transport) print id
+    }
+    END { for (i = 1; i <= ports; i++) for (j = 1; j <= count; j++) if (index(all[j], begins[i]) == 1) print all[j] }'
 }
 
 # Keeps stdin, a script that takes something out again that a part installed: for undo, and for a later run whose

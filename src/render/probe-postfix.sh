@@ -4,9 +4,6 @@
 
 : "${host:?}" "${folder:?}" "${port=}" "${table_type=}" "${routes=}"
 
-# The overrides of the service $1 in master.cf, name=value.
-overrides_of() { postconf -P "$1/*" 2>/dev/null | sed -n "s,^$1/\([^ ]*\) = \{0\,1\}\(.*\)\$,\1=\2,p"; }
-
 probe_service() {
   section service "$1" "$2"
   found=$(postconf -M "$1" 2>/dev/null | tr -s '[:space:]' ' ')
@@ -15,23 +12,24 @@ probe_service() {
   section wanted "$1"
   settings_of "$1" | lines
   section found "$1"
-  overrides_of "$1" | lines
+  overrides=$(postconf -P "$1/*" 2>/dev/null | sed -n "s,^$1/\([^ ]*\) = \{0\,1\}\(.*\)\$,\1=\2,p")
+  printf '%s\n' "$overrides" | sed '/^$/d' | lines
   # The values it takes from main.cf because the override is missing.
   section inherited "$1"
-  {
-    overrides_of "$1" | sed 's/=.*//; s/^/found /'
+  missing=$({
+    printf '%s\n' "$overrides" | sed 's/=.*//; s/^/found /'
     settings_of "$1" | sed 's/=.*//; s/^/wanted /'
-  } | awk '$1 == "found" { here[$2]; next } !($2 in here) { print $2 }' |
-    while IFS= read -r name; do printf '%s=%s\n' "$name" "$(value_of "$name")"; done | lines
+  } | awk '$1 == "found" { here[$2]; next } !($2 in here) { print $2 }')
+  # shellcheck disable=SC2086 # several names
+  values_of -x $missing | lines
 }
 
 probe_values() {
   section values
-  for name in myhostname smtp_helo_name smtpd_banner inet_interfaces inet_protocols mynetworks queue_directory message_size_limit queue_minfree recipient_delimiter \
-    defer_transports master_service_disable relayhost; do
-    printf '%s=%s\n' "$name" "$(value_of "$name")"
-  done | lines
-  queue=$(value_of queue_directory)
+  values=$(values_of -x myhostname smtp_helo_name smtpd_banner inet_interfaces inet_protocols mynetworks queue_directory message_size_limit \
+    queue_minfree recipient_delimiter defer_transports master_service_disable relayhost)
+  printf '%s\n' "$values" | lines
+  queue=$(printf '%s\n' "$values" | sed -n 's/^queue_directory=//p')
   section disk "$queue"
   df -Pk "$queue" 2>/dev/null | awk 'END { print $4 }' | lines
 }
@@ -109,9 +107,8 @@ probe_postfix() {
   section wanted main.cf
   printf '%s\n' "$wanted" | sed '/^$/d' | lines
   section found main.cf
-  printf '%s\n' "$wanted" | sed '/^$/d' | while IFS= read -r setting; do
-    printf '%s=%s\n' "${setting%%=*}" "$(postconf -h "${setting%%=*}" 2>/dev/null)"
-  done | lines
+  # shellcheck disable=SC2046 # several names
+  values_of '' $(printf '%s\n' "$wanted" | sed 's/=.*//') | lines
   all_services | while IFS=' ' read -r id line; do probe_service "$id" "$line"; done
   probe_left
   if command -v services_on_port >/dev/null 2>&1; then

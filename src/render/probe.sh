@@ -8,12 +8,10 @@
 : "${relay_names?}" "${mail_domain?}"
 
 # The lines of a section, from stdin: at most 2000.
-lines() { head -n 2000 | sed 's/^/ /'; }
+lines() { sed 's/^/ /; 2000q'; }
 
 # The SHA-256 of stdin.
-digest() {
-  if command -v sha256sum >/dev/null 2>&1; then sha256sum | cut -d ' ' -f 1; else openssl dgst -sha256 | sed 's/.*= *//'; fi
-}
+digest() { if command -v sha256sum >/dev/null 2>&1; then sha256sum | sed 's/ .*//'; else openssl dgst -sha256 | sed 's/.*= *//'; fi; }
 
 # The file $1, which should have owner $2 and mode $3: both, as names and as numbers; its type and mode; its digest.
 probe_file() {
@@ -41,11 +39,10 @@ probe_chain() {
       exit
     fi
     public=$(openssl pkey -in "$folder/$chain" -passin pass: -pubout 2>/dev/null </dev/null) || :
-    certified=$(openssl x509 -in "$folder/$chain" -noout -pubkey 2>/dev/null) || :
-    if [ -n "$public" ] && [ "$public" = "$certified" ]; then echo pair; fi
-    printf 'certificate %s\n' "$(openssl x509 -in "$folder/$chain" -outform DER 2>/dev/null | digest)"
-    printf 'end %s\n' "$(openssl x509 -in "$folder/$chain" -noout -enddate 2>/dev/null)"
-    openssl x509 -in "$folder/$chain" -noout -checkend 0 >/dev/null 2>&1 || echo expired
+    certified=$(read_certificate -in "$folder/$chain" -noout -pubkey -checkend 0 2>/dev/null) || echo expired
+    # Its last line is about the end.
+    if [ -n "$public" ] && [ "$public" = "${certified%-----*}-----" ]; then echo pair; fi
+    printf 'certificate %s\n' "$(read_certificate -in "$folder/$chain" -outform DER 2>/dev/null | digest)"
   } | lines
 }
 
@@ -57,7 +54,7 @@ probe_authorities() {
   while [ "$at" -lt 10 ] && [ "$at" -lt "$(grep -c -e '-----BEGIN CERTIFICATE-----' "$folder/$ca")" ]; do
     at=$((at + 1))
     awk -v at="$at" '/-----BEGIN CERTIFICATE-----/ { count++ } count == at' "$folder/$ca" |
-      openssl x509 -outform DER 2>/dev/null | digest
+      read_certificate -outform DER 2>/dev/null | digest
   done | lines
 }
 

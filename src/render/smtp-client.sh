@@ -6,8 +6,8 @@
 
 transport=relaycerts
 
-# Whichever folder it reads: check_role refuses another one.
-our_transport() { [ -z "$(postconf -M "$transport/unix" 2>/dev/null)" ] || echo "$transport/unix"; }
+# How the chain file of our transport begins: it is ours whichever folder it reads, and check_role refuses another one.
+transport_chain() { :; }
 
 # Value $1 of a chain file is in another postfix.directory that our script configured. In ours, it may belong to a host
 # of another name: that is the same machine under its old name.

@@ -5,12 +5,9 @@
 : "${host:?}" "${port:?}" "${service:?}" "${domain:?}" "${table:?}" "${ca:?}"
 : "${folder:?}" "${saved:?}" "${table_file:?}" "${log_hint:?}"
 
-# The transport of a home that this host was before; another domain may have its own on this host.
-our_transport() {
-  case $(postconf -P relaycerts/unix/smtp_tls_chain_files 2>/dev/null) in
-    *" = $folder/"*) echo relaycerts/unix ;;
-  esac
-}
+# How the chain file begins that the transport of a home has which this host was before; another domain may have its own on
+# this host.
+transport_chain() { echo "$folder/"; }
 
 check_role() {
   own_file "${table_file##*/}" 644

@@ -28,8 +28,9 @@ let count = 0;
 
 /** Every file of a host that a configuration may touch, except the bundle. */
 async function filesOf(host: MailHost): Promise<string> {
-  const find = `find /etc -path /etc/postfix/relaycerts/example.org -prune -o -type f -printf '%p %u:%g %m ' -exec sha256sum {} ';'`;
-  return (await host.sh(`${find} | sort; pgrep -x opendkim || :`)).stdout;
+  const find = 'find /etc -path /etc/postfix/relaycerts/example.org -prune -o -type f';
+  const list = `{ ${find} -printf '%p %u:%g %m\\n'; ${find} -exec sha256sum {} +; } | sort`;
+  return (await host.sh(`${list}; pgrep -x opendkim || :`)).stdout;
 }
 
 /** The record of the key that signs, from its file and by openssl. */

@@ -45,7 +45,7 @@ function answers({ hostname, takesMailOf }: MailRole): readonly string[] {
 }
 
 // Anything in the machine's own /etc/postfix that is not from the package is left out. So are the public CAs: Postfix
-// copies them into its chroot, and every `postfix check` compares each of them.
+// copies them into its chroot, every `postfix check` compares each of them, and every openssl loads them all.
 const installScript = `cd /etc/postfix
 for entry in * ; do
   case "$entry" in
@@ -62,6 +62,7 @@ type=$(postconf -dh default_database_type)
 postconf -e "$@" "alias_maps = $type:/etc/aliases" "alias_database = $type:/etc/aliases"
 echo "$hostname" > /etc/mailname
 find /etc/ssl/certs -type l -delete
+: > /etc/ssl/certs/ca-certificates.crt
 echo "postmaster: root" > /etc/aliases
 openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 3650 -subj "/CN=$hostname" \\
   -keyout /etc/ssl/private/ssl-cert-snakeoil.key -out /etc/ssl/certs/ssl-cert-snakeoil.pem 2> /dev/null

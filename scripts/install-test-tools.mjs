@@ -40,6 +40,7 @@ const packageOfProgram = {
   'make-cadir': 'easy-rsa',
   mkcert: 'mkcert',
   'mkfs.exfat': 'exfatprogs',
+  'mkfs.ext4': 'e2fsprogs',
   mount: 'mount',
   'mount.exfat-fuse': 'exfat-fuse',
   named: 'bind9',

@@ -1,5 +1,5 @@
 // File systems that lack Unix features: exFAT, which USB sticks use, has no modes and no hard links; others refuse to
-// change a mode or to sync a folder. On these it works, or refuses at once; a dry run too.
+// change a mode or to sync a folder. On these it works, or refuses at once; a dry run too. And ext4, the usual one.
 
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,7 +11,7 @@ import { requireTools } from '../support/require-tools.js';
 
 let project: Project;
 beforeAll(() => {
-  requireTools('strace', 'unshare', 'mount', 'losetup', 'mkfs.exfat', 'mount.exfat-fuse');
+  requireTools('strace', 'unshare', 'mount', 'losetup', 'mkfs.ext4', 'mkfs.exfat', 'mount.exfat-fuse');
   if (process.geteuid?.() !== 0) throw new Error('these tests mount file systems: run them as root');
 });
 beforeEach(() => {
@@ -40,6 +40,37 @@ ${script}`,
   );
 }
 
+const everything = `cp settings.json ../stick
+cd ../stick
+for words in make 'make --dry-run' 'renew --force' 'renew --rekey mailhost' 'retire' 'passphrase change' \\
+  'renew --ca' 'show mailhost --format sh' 'revoke mailhost' 'make --again mailhost'; do
+  "$@" $words >/dev/null
+done
+"$@" status >/dev/null || [ $? = 3 ]
+echo 'correct horse' | "$@" export p12 mailhost --password-fd 0
+[ -s mailhost.example.org.p12 ]
+"$@" clean --yes --all
+ls -A | grep -v lost+found | tr '\\n' ' '`;
+
+function expectEverything({ status, stdout, stderr }: Result): void {
+  expect(status, stderr).toBe(0);
+  expect(stderr).not.toMatch(/error|file system/u);
+  expect(stdout).toMatch(/mailhost\.example\.org\.p12 settings\.json $/u);
+}
+
+it('ext4, where the temporary folders of the tests are in memory', () => {
+  mkdirSync(join(dirname(project.folder), 'stick'));
+  const run = inNamespace(
+    project,
+    `truncate -s 64M "$HOME/image"
+mkfs.ext4 -q "$HOME/image"
+mount -o loop "$HOME/image" ../stick
+chmod 700 ../stick
+${everything}`,
+  );
+  expectEverything(run);
+});
+
 describe('exFAT', () => {
   it.each(['umask=022', 'umask=000', 'umask=027'])(
     'mounted with %s: refused before anything, a dry run too',
@@ -66,23 +97,7 @@ cd stick
   );
 
   it('mounted with umask=077 accepts everything', () => {
-    const run = withStick(
-      'umask=077',
-      `cp settings.json ../stick
-cd ../stick
-for words in make 'make --dry-run' 'renew --force' 'renew --rekey mailhost' 'retire' 'passphrase change' \\
-  'renew --ca' 'show mailhost --format sh' 'revoke mailhost' 'make --again mailhost'; do
-  "$@" $words >/dev/null
-done
-"$@" status >/dev/null || [ $? = 3 ]
-echo 'correct horse' | "$@" export p12 mailhost --password-fd 0
-[ -s mailhost.example.org.p12 ]
-"$@" clean --yes --all
-ls -A | tr '\\n' ' '`,
-    );
-    expect(run.status, run.stderr).toBe(0);
-    expect(run.stderr).not.toMatch(/error|file system/u);
-    expect(run.stdout).toMatch(/mailhost\.example\.org\.p12 settings\.json $/u);
+    expectEverything(withStick('umask=077', everything));
   });
 
   it('for the passphrase only: refused before anything, also in a dry run', () => {

@@ -22,7 +22,10 @@ export function shellWords(texts: readonly string[]): string {
 
 /** Variables of a script, one line each. */
 export function assignments(values: Readonly<Record<string, string>>): readonly string[] {
-  return Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`);
+  return Object.entries(values).flatMap(([name, value]) => [
+    ...(value.includes('$') ? ['# shellcheck disable=SC2016 # another program expands it'] : []),
+    `${name}=${shellWord(value)}`,
+  ]);
 }
 
 /** A text of several lines as one word, for a shell run here or over ssh, never on a printed line. */

@@ -82,13 +82,17 @@ note_settings() {
   newer=" $(values_of -d $newer | sed 's/=.*//' | tr '\n' ' ')"
   known_settings=$(
     all_settings | while IFS=' ' read -r since place setting; do
-      case $newer in
-        *" ${setting%%=*} "*) ;;
-        *) at_least "$since" || continue ;;
-      esac
-      printf '%s %s\n' "$place" "$setting"
+      if at_least "$since" || is_newer "${setting%%=*}"; then printf '%s %s\n' "$place" "$setting"; fi
     done
   )
+}
+
+# True if $1 is in $newer: newer than this Postfix, which has it all the same.
+is_newer() {
+  case $newer in
+    *" $1 "*) ;;
+    *) return 1 ;;
+  esac
 }
 
 # Those of main.cf, or of the service $1: name=value, one per line.

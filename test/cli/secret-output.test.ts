@@ -28,7 +28,7 @@ const commands = [
 /** Runs a command with its output redirected by `redirect`, under a umask. */
 function printTo(redirect: string, command: string, umask: string): Result {
   const under = ['sh', '-c', `umask ${umask}; exec "$@" ${redirect}`, 'sh'];
-  const result = project.spawn(command.split(' '), { under, input: 'correct horse\n' });
+  const result = project.spawn(command.split(' '), { under, input: 'correct horse battery staple\n' });
   expect(result.status, result.stderr).toBe(0);
   return result;
 }

@@ -62,10 +62,11 @@ type=$(postconf -dh default_database_type)
 postconf -e "$@" "alias_maps = $type:/etc/aliases" "alias_database = $type:/etc/aliases"
 echo "$hostname" > /etc/mailname
 find /etc/ssl/certs -type l -delete
-: > /etc/ssl/certs/ca-certificates.crt
 echo "postmaster: root" > /etc/aliases
 openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 3650 -subj "/CN=$hostname" \\
   -keyout /etc/ssl/private/ssl-cert-snakeoil.key -out /etc/ssl/certs/ssl-cert-snakeoil.pem 2> /dev/null
+# OpenSSL 3.5 reports a file without certificates.
+cp /etc/ssl/certs/ssl-cert-snakeoil.pem /etc/ssl/certs/ca-certificates.crt
 mkdir -p /etc/cron.d ${stockFolder} /var/spool/postfix
 install -d -o postfix -g postfix /var/lib/postfix
 newaliases

@@ -33,7 +33,8 @@ async function contentOf(host: MailHost): Promise<string> {
 /** Runs the printed command; resolves with what the recap says of each host, and all that was said. */
 async function play(words = '', status = 0): Promise<{ readonly changed: readonly string[]; readonly said: string }> {
   // Newer releases of Ansible warn that they looked for Python themselves.
-  const command = 'ANSIBLE_PYTHON_INTERPRETER=auto_silent ansible-playbook -i ansible/inventory.yml ansible/playbook.yml';
+  const command =
+    'ANSIBLE_PYTHON_INTERPRETER=auto_silent ansible-playbook -i ansible/inventory.yml ansible/playbook.yml';
   const { code, stdout, stderr } = await desk.run(`${command} ${words}`, true);
   expect(code, stdout + stderr).toBe(status);
   expect(stderr).toBe('');

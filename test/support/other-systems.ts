@@ -34,7 +34,9 @@ for folder in bin sbin; do ln -s /mnt/real/$folder/* /mnt/links/$folder/ 2>/dev/
   for name in *; do [ ! -e "../bin/$name" ] || rm "$name"; done
   rm -f getenforce invoke-rc.d posttls-finger semanage service
   cd ../bin
-  rm -f apt-get awk.real bash dig dpkg-query gawk getenforce getent host journalctl mawk namei nawk netstat.real perl ss systemctl
+  rm -f apt-get awk.real bash dig dpkg-query gawk getenforce getent host journalctl mawk namei nawk netstat.real ss systemctl
+  # Debian 13's Postfix fills its chroot with Perl.
+  [ -e /usr/lib/postfix/syncfiles.pl ] || rm -f perl
   printf '#!/bin/sh\\nexec /bin/sh "$@"\\n' >bash
   chmod 755 bash
 )

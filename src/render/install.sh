@@ -66,8 +66,8 @@ lookup_in() {
   done
 }
 
-# The parameters $@ as postconf -d, -h or -x has them ($1, or ""): name=value, one per line, those that it knows; in one question,
-# because each is a process.
+# The parameters $2 and on as postconf has them with option $1 (-d, -x, or ""): name=value, one per line, those that it
+# knows. It is one question, because each is a process.
 values_of() {
   option=$1
   shift

@@ -47,40 +47,41 @@ export type Stamps = Float64Array;
 
 /** One client's record. */
 export class KnownClient {
-  readonly #bytes: Buffer;
-  readonly #start: number;
+  /** Records of many clients. */
+  readonly bytes: Buffer;
+  readonly start: number;
 
   constructor(bytes: Buffer, start: number) {
-    this.#bytes = bytes;
-    this.#start = start;
+    this.bytes = bytes;
+    this.start = start;
   }
 
   get record(): Buffer {
-    return this.#bytes.subarray(this.#start, this.#start + recordSize);
+    return this.bytes.subarray(this.start, this.start + recordSize);
   }
 
   get notBefore(): Date {
-    return new Date(this.#bytes.readDoubleLE(this.#start + datesAt));
+    return new Date(this.bytes.readDoubleLE(this.start + datesAt));
   }
 
   get notAfter(): Date {
-    return new Date(this.#bytes.readDoubleLE(this.#start + datesAt + 8));
+    return new Date(this.bytes.readDoubleLE(this.start + datesAt + 8));
   }
 
   /** SHA-256. */
   digest(of: 'public-key' | 'certificate'): Buffer {
-    const start = this.#start + digestsAt + (of === 'certificate' ? 32 : 0);
-    return this.#bytes.subarray(start, start + 32);
+    const start = this.start + digestsAt + (of === 'certificate' ? 32 : 0);
+    return this.bytes.subarray(start, start + 32);
   }
 
   get serial(): string {
-    const start = this.#start + serialAt;
-    return this.#bytes.toString('hex', start + 1, start + 1 + (this.#bytes[start] ?? 0));
+    const start = this.start + serialAt;
+    return this.bytes.toString('hex', start + 1, start + 1 + (this.bytes[start] ?? 0));
   }
 
   has(stamps: Stamps): boolean {
     for (const [index, value] of stamps.entries()) {
-      if (this.#bytes.readDoubleLE(this.#start + stampsAt + index * 8) !== value) return false;
+      if (this.bytes.readDoubleLE(this.start + stampsAt + index * 8) !== value) return false;
     }
     return true;
   }
@@ -178,10 +179,19 @@ export function stampsNoted(found: HostInventory): Stamps | undefined {
   return stampsBefore.get(found);
 }
 
-/** The record of a client whose files, as they were at `stamps`, are all right. */
-export function clientRecord(client: Client, stamps: Stamps, info: CertificateInfo): KnownClient {
-  // From the pool, because nothing else there lives long: ten thousand allocations would take more memory.
-  const record = Buffer.allocUnsafe(recordSize).fill(0);
+/** Of clients whose files, as they were at `stamps`, are all right: their records, in one piece of memory. */
+export function clientRecords(
+  clients: readonly { readonly client: Client; readonly stamps: Stamps; readonly info: CertificateInfo }[],
+): readonly KnownClient[] {
+  const bytes = Buffer.alloc(clients.length * recordSize);
+  return clients.map(({ client, stamps, info }, index) => {
+    const start = index * recordSize;
+    fillRecord(bytes.subarray(start, start + recordSize), client, stamps, info);
+    return new KnownClient(bytes, start);
+  });
+}
+
+function fillRecord(record: Buffer, client: Client, stamps: Stamps, info: CertificateInfo): void {
   nameOf(client).copy(record, 0);
   for (const [index, value] of stamps.entries()) record.writeDoubleLE(value, stampsAt + index * 8);
   record.writeDoubleLE(info.notBefore.getTime(), datesAt);
@@ -191,7 +201,6 @@ export function clientRecord(client: Client, stamps: Stamps, info: CertificateIn
   const serial = Buffer.from(info.serial.padStart(info.serial.length + (info.serial.length % 2), '0'), 'hex');
   record[serialAt] = Math.min(serial.length, 23);
   serial.copy(record, serialAt + 1);
-  return new KnownClient(record, 0);
 }
 
 export function isFleet({ smtpClients, dkim }: Settings): boolean {

@@ -95,7 +95,7 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
       wanted = wanted.filter((one) => !isMissing(one));
     }
   }
-  const pins = pinsOf(settings, { hosts });
+  const pins = [...pinsOf(settings, { hosts })];
   const toShown = ({ host, keyPlace, isRevoked }: CertifiedHost): Shown =>
     showHost(settings, host, pins, { section, undo, forceRoutes, keyPlace, isRevoked });
   if (format === 'html') {

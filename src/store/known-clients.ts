@@ -56,10 +56,6 @@ export class KnownClient {
     this.start = start;
   }
 
-  get record(): Buffer {
-    return this.bytes.subarray(this.start, this.start + recordSize);
-  }
-
   get notBefore(): Date {
     return new Date(this.bytes.readDoubleLE(this.start + datesAt));
   }
@@ -234,7 +230,11 @@ export async function writeKnown(
   { configHome }: Onlooker,
 ): Promise<void> {
   if (ca === undefined || clients.length < fewest) return;
-  const bytes = Buffer.concat([basisOf(settings, ca), ...clients.map(({ record }) => record)]);
+  const bytes = Buffer.alloc(headerSize + clients.length * recordSize);
+  basisOf(settings, ca).copy(bytes);
+  for (const [index, one] of clients.entries()) {
+    one.bytes.copy(bytes, headerSize + index * recordSize, one.start, one.start + recordSize);
+  }
   try {
     mkdirSync(`${configHome}/relaycerts`, { recursive: true, mode: 0o700 });
     await replaceFile(fileOf(ca, configHome), bytes, 0o600);

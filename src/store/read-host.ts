@@ -10,13 +10,14 @@ import { quotePath } from '../errors.js';
 import { bundleParts } from '../plan/bundle-names.js';
 import { trustedCas, type Cas } from '../plan/ca-rekey.js';
 import { changeHost, type HostInventory, type Inventory, type Revoked } from '../plan/inventory.js';
-import { hostsOf, roles, type HostSettings, type Settings } from '../settings/settings.js';
-import { listFolder, lookAt, readFileNow } from '../sys/files.js';
+import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
+import { lookAt, readFileNow } from '../sys/files.js';
 import { statIfThere } from '../sys/missing.js';
 import { giveTurn } from '../sys/progress.js';
 import type { Sys } from '../sys/sys.js';
 import { KnownClients, isFleet, noteStamps, stampsOf } from './known-clients.js';
 import { KnownHost } from './known-host.js';
+import type { HostPaths } from './host-paths.js';
 import { layoutOf, type Layout } from './layout.js';
 import { AbsentHost } from './placed-host.js';
 import {
@@ -32,19 +33,10 @@ import { isRevokedHost } from './revoked.js';
 /** Octets; a client pinned by its certificate takes about 300 in the table, which lists all clients. */
 const tableLimit = 64 << 20;
 
-/** The paths of hosts' files and bundles; three listings show which of them do not exist. */
-export async function listHostPaths(layout: Layout): Promise<ReadonlySet<string>> {
-  const there = new Set<string>();
-  for (const folder of [...roles.map(layout.roleFolder), layout.hostsFolder]) {
-    for (const name of await listFolder(folder)) there.add(`${folder}/${name}`);
-  }
-  return there;
-}
-
 /** What reading any host needs. */
 export interface Around {
   readonly layout: Layout;
-  readonly there: ReadonlySet<string>;
+  readonly there: Pick<HostPaths, 'has'>;
   readonly revoked: Revoked;
   readonly findings: Findings;
   /** The CAs that may have signed a host's certificate: the former one or the one that signs now. */

@@ -13,6 +13,7 @@ import { followLinks } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 import { readDkimKeys } from './dkim-keys.js';
 import { readDqsKey } from './dqs-key.js';
+import { listHostPaths } from './host-paths.js';
 import { readKnown } from './known-clients.js';
 import { layoutOf, operatorKeyPlace, type Layout, type Place } from './layout.js';
 import { rootsProblem } from './ownership.js';
@@ -25,7 +26,7 @@ import {
   readWholeCertificate,
   type Findings,
 } from './read-file.js';
-import { casIn, listHostPaths, readHost, readHosts, asSigner, type Around } from './read-host.js';
+import { casIn, readHost, readHosts, asSigner, type Around } from './read-host.js';
 import { isRevokedHost, readRevoked } from './revoked.js';
 import { findStrangers } from './strangers.js';
 
@@ -41,10 +42,10 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
   const caCertificate = readCertificate(layout.caCertificate.path, findings);
   const revoked = await readRevoked(layout);
   const ledger = await statFile(layout.ledger.path);
-  const strangers = await findStrangers(settings, layout);
+  const there = await listHostPaths(layout);
+  const strangers = findStrangers(settings, layout, there);
   const ca = readOtherCas(layout, findings);
   const known = readKnown(settings, caCertificate?.info, sys);
-  const there = await listHostPaths(layout);
   const around: Around = { layout, there, revoked, findings, ...casIn({ caCertificate, ...ca }, known) };
   const hosts = await readHosts(settings, caCertificate?.info, known, around);
   return {

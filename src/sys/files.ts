@@ -6,7 +6,7 @@ import { constants, copyFileSync, linkSync, renameSync, rmSync, unlinkSync, type
 import { basename, dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode, type Hint } from '../errors.js';
 import { pathWord } from '../shell-word.js';
-import { hasNoSuchCall, readChecked, realDisk, type FileMode } from './disk.js';
+import { hasNoSuchCall, readChecked, readPieces, realDisk, type FileMode } from './disk.js';
 import { statIfThere } from './missing.js';
 import { attempt, fileError } from './file-error.js';
 
@@ -64,13 +64,7 @@ export function readFileNow(
   { limit = 1 << 20, followLink = false, same, see }: ReadOptions = {},
 ): Buffer | undefined {
   const check = (stats: Stats): void => {
-    if (!stats.isFile() || stats.size > limit) {
-      const other = stats.isDirectory() ? 'it is a folder' : 'it is not a regular file';
-      const flaw = stats.isFile() ? `it is larger than ${limit} octets` : other;
-      throw new RelaycertsError('files', `cannot read ${quotePath(path)}: ${flaw}`, {
-        hint: `look at what it is: ls -ld ${pathWord(path)}`,
-      });
-    }
+    assertReadable(path, stats, limit);
     see?.(stateOf(stats));
   };
   try {
@@ -78,6 +72,24 @@ export function readFileNow(
   } catch (error) {
     throw fileError(error, 'read', path);
   }
+}
+
+/** Passes a file of any size to `take`, piece by piece; nothing if it is missing. @throws files - as readFile */
+export function readInPieces(path: string, take: (piece: Buffer) => void): void {
+  try {
+    readPieces(path, (stats) => assertReadable(path, stats, Infinity), take);
+  } catch (error) {
+    throw fileError(error, 'read', path);
+  }
+}
+
+function assertReadable(path: string, stats: Stats, limit: number): void {
+  if (stats.isFile() && stats.size <= limit) return;
+  const other = stats.isDirectory() ? 'it is a folder' : 'it is not a regular file';
+  const flaw = stats.isFile() ? `it is larger than ${limit} octets` : other;
+  throw new RelaycertsError('files', `cannot read ${quotePath(path)}: ${flaw}`, {
+    hint: `look at what it is: ls -ld ${pathWord(path)}`,
+  });
 }
 
 /** A file that a person named, at most 1 MiB; a missing one rejects with Node's ENOENT. @throws files - as readFile */

@@ -136,6 +136,15 @@ describe('reading', () => {
     expect(await found()).toEqual([['issued', 'issued'], 0]);
   });
 
+  it('reads a file of any size, whose lines are cut anywhere', async () => {
+    const long = `${JSON.stringify({ ...issued(), reason: 'x'.repeat(1_000_000) })}\n`;
+    write(long.repeat(70));
+    const { entries, damaged } = await readLedger(layout);
+    expect([entries.length, damaged]).toEqual([70, 0]);
+    write(`${long}${'y'.repeat(3 << 20)}\n${long.trim()}`);
+    expect(await found()).toEqual([['issued', 'issued'], 1]);
+  });
+
   it('refuses a file that is something else', async () => {
     write('hello\n'.repeat(1001));
     await expect(readLedger(layout)).rejects.toThrow('is not a ledger');

@@ -6,7 +6,7 @@
 import { basename } from 'node:path';
 import { quote, RelaycertsError } from '../errors.js';
 import { readFileNow } from '../sys/files.js';
-import { growSlowly } from '../sys/heap.js';
+import { keepHeapSmall } from '../sys/heap.js';
 
 /** Octets; a line with a hostname has about 30. */
 const mostOctets = 64 << 20;
@@ -38,7 +38,7 @@ export function readClientRows(path: string, bytes = readClients(path)): readonl
   if (bytes === undefined) {
     throw refuse(`no clients file ${quote(path)}`, 'make it, or write the clients into the settings: [ ... ]');
   }
-  if (bytes.length > manyOctets) growSlowly();
+  if (bytes.length > manyOctets) keepHeapSmall();
   const name = basename(path);
   const lines = linesOf(bytes, name);
   const rows = path.endsWith('.csv') ? readCsv(lines, name) : readJsonLines(lines, name);

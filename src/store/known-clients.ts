@@ -23,7 +23,7 @@ const fewest = 500;
 /** Octets. */
 const limit = 128 << 20;
 /** The version of what is judged. Another number makes every note void. */
-const rules = 1;
+const rules = 2;
 /** Milliseconds; the kernel's clock for files has up to 10 a tick. */
 const tick = 12;
 
@@ -31,9 +31,10 @@ const partsOfClient = ['ca', 'certificate', 'key', 'chain'] as const;
 const filesOfClient = partsOfClient.length + 2;
 const valuesOfFile = 3;
 
-// A record: the client's name, its files, two dates, two digests, the serial's length and octets.
+// A record: digests of the client's names and of its files' stamps, two dates, two digests, the serial's length and
+// octets.
 const stampsAt = 16;
-const datesAt = stampsAt + filesOfClient * valuesOfFile * 8;
+const datesAt = stampsAt + 16;
 const digestsAt = datesAt + 16;
 const serialAt = digestsAt + 64;
 const recordSize = serialAt + 24;
@@ -42,8 +43,8 @@ const headerSize = 32;
 type Onlooker = Pick<Sys, 'configHome' | 'uid'>;
 type Client = Pick<SmtpClient, 'hostname' | 'altNames'>;
 
-/** When and where a client's files last changed. */
-export type Stamps = Float64Array;
+/** When and where a client's files last changed, as 16 octets of a SHA-256: no two states of the files have the same. */
+export type Stamps = Buffer;
 
 /** One client's record. */
 export class KnownClient {
@@ -76,10 +77,7 @@ export class KnownClient {
   }
 
   has(stamps: Stamps): boolean {
-    for (const [index, value] of stamps.entries()) {
-      if (this.bytes.readDoubleLE(this.start + stampsAt + index * 8) !== value) return false;
-    }
-    return true;
+    return stamps.compare(this.bytes, this.start + stampsAt, this.start + datesAt) === 0;
   }
 }
 
@@ -148,7 +146,7 @@ export class KnownClients {
  */
 export function stampsOf(layout: Layout, { hostname }: Client, written = Infinity): Stamps | undefined {
   const before = Date.now() - tick;
-  const stamps = new Float64Array(filesOfClient * valuesOfFile);
+  const values = new Float64Array(filesOfClient * valuesOfFile);
   const bundle = layout.bundle(hostname);
   const places = [
     layout.key('smtp-client', hostname),
@@ -158,9 +156,9 @@ export function stampsOf(layout: Layout, { hostname }: Client, written = Infinit
   for (const [index, { path }] of places.entries()) {
     const found = statIfThere(path);
     if (found === undefined || !(found.ctimeMs < before && found.mtimeMs < written - tick)) return undefined;
-    stamps.set([found.ino, found.size, found.ctimeMs], index * valuesOfFile);
+    values.set([found.ino, found.size, found.ctimeMs], index * valuesOfFile);
   }
-  return stamps;
+  return digestOf(Buffer.from(values.buffer));
 }
 
 /** The stamps were taken before the files were read: only files that are unchanged since may be recorded. */
@@ -189,7 +187,7 @@ export function clientRecords(
 
 function fillRecord(record: Buffer, client: Client, stamps: Stamps, info: CertificateInfo): void {
   nameOf(client).copy(record, 0);
-  for (const [index, value] of stamps.entries()) record.writeDoubleLE(value, stampsAt + index * 8);
+  stamps.copy(record, stampsAt);
   record.writeDoubleLE(info.notBefore.getTime(), datesAt);
   record.writeDoubleLE(info.notAfter.getTime(), datesAt + 8);
   info.digest('public-key').copy(record, digestsAt);
@@ -250,7 +248,11 @@ function basisOf({ folder, domain, subject, ca, certificates, postfix }: Setting
 }
 
 function nameOf({ hostname, altNames }: Client): Buffer {
-  return hash('sha256', [hostname, ...altNames].join(' '), 'buffer').subarray(0, stampsAt);
+  return digestOf([hostname, ...altNames].join(' '));
+}
+
+function digestOf(what: string | Buffer): Buffer {
+  return hash('sha256', what, 'buffer').subarray(0, 16);
 }
 
 function fileOf({ spki }: CertificateInfo, configHome: string): string {

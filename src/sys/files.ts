@@ -177,7 +177,8 @@ async function viaTemporaries(
   process.on('exit', drop);
   try {
     for (const { file, temporary } of made) {
-      await attempt('write', file.path, () => disk.create(temporary, Buffer.from(file.bytes), file.mode));
+      const bytes = typeof file.bytes === 'string' ? Buffer.from(file.bytes) : file.bytes;
+      await attempt('write', file.path, () => disk.create(temporary, bytes, file.mode));
     }
     await attempt('write', first.path, () => disk.sync(made.map(({ temporary }) => temporary)));
     for (const { file, temporary } of made) await attempt('write', file.path, () => place(file, temporary));

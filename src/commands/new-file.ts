@@ -35,11 +35,15 @@ export async function obtainNewPassword(request: PasswordRequest, sys: Sys): Pro
     passwordFd === undefined
       ? await askNewPassword(request, sys)
       : await readPassphraseFd(passwordFd, '--password-fd', `password of the ${file}`);
-  if (isWeak(password)) {
-    const message = `the password is short or simple: anyone who gets a copy of the ${file} may guess it`;
-    sys.warn(message, 'make another one, with at least four random words');
-  }
+  warnIfWeak(password, file, sys);
   return password;
+}
+
+/** For a password that somebody chose. */
+export function warnIfWeak(password: Secret, file: string, sys: Sys): void {
+  if (!isWeak(password)) return;
+  const message = `the password is short or simple: anyone who gets a copy of the ${file} may guess it`;
+  sys.warn(message, 'make another one, with at least four random words');
 }
 
 async function askNewPassword({ file, run, why }: PasswordRequest, sys: Sys): Promise<Secret> {

@@ -10,6 +10,7 @@ import { withLock } from '../store/lock.js';
 import { assertSafeFolder } from '../store/safety.js';
 import { replaceFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
+import { warnIfWeak } from './new-file.js';
 import { readOperatorKeyFile } from './operator-key.js';
 import type { GlobalOptions } from './run.js';
 
@@ -34,6 +35,7 @@ export async function changeOperatorPassword({ json }: Pick<GlobalOptions, 'json
         sys.say('the operator key has no password, and stays as it is');
         return;
       }
+      if (next !== undefined) warnIfWeak(next, 'operator key', sys);
       const armored = await relockOperatorKey({ armored: unlocked, from: path, password: undefined }, next);
       // Unlocked once more before the old file is replaced.
       const back = await relockOperatorKey({ armored, from: path, password: next }, undefined);

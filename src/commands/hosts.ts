@@ -143,20 +143,23 @@ export function notCertifiedError(names: readonly string[]): RelaycertsError {
   });
 }
 
-/**
- * Of hosts without a certificate, the clients that never had one: they hold up no other host, least of all a revocation.
- * If one that had is missing, the relays would lose its pin.
- */
-export async function findNewClients(
-  settings: Settings,
-  missing: readonly { readonly host: HostSettings }[],
-): Promise<ReadonlySet<HostName>> {
-  const clients = missing.flatMap(({ host: { role, hostname } }) => (role === 'smtp-client' ? [hostname] : []));
-  if (clients.length === 0) return new Set();
+/** Of hosts without a certificate, those that never had one. If one that had is missing, others would lose its pin. */
+export async function findNewHosts(settings: Settings, missing: readonly Missing[]): Promise<ReadonlySet<HostName>> {
+  if (missing.length === 0) return new Set();
   const { entries } = await readLedger(layoutOf(settings));
   const known = new Set(entries.map(({ name }) => name));
-  return new Set(clients.filter((hostname) => !known.has(hostname)));
+  return new Set(missing.map(({ host }) => host.hostname).filter((hostname) => !known.has(hostname)));
 }
+
+/** The clients of those: they hold up no other host, least of all a revocation. */
+export function findNewClients(settings: Settings, missing: readonly Missing[]): Promise<ReadonlySet<HostName>> {
+  return findNewHosts(
+    settings,
+    missing.filter(({ host }) => host.role === 'smtp-client'),
+  );
+}
+
+type Missing = Pick<HostInventory, 'host'>;
 
 export function leftOutWarning(names: Iterable<string>): { readonly message: string; readonly hint: Hint } {
   return { message: `left out, because there is no certificate yet: ${listSome([...names])}`, hint: { run: ['make'] } };

@@ -126,7 +126,7 @@ function errorsIn(reports: Awaited<ReturnType<typeof checkRelays>>): readonly Fi
 async function installAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {
   const { options, settings, inventory, canary, sys } = deployment;
   // A named host is visited whatever was last seen there: the script reports if there was nothing to do.
-  const unmade = (await leaveOutNewHosts(deployment, named)).map(unmadeRelay);
+  const unmade = leaveOutNewHosts(deployment, named).map(unmadeRelay);
   const noted = [...deployedHosts(settings, inventory, deployment.bundles), ...unmade];
   const all = noted.map((host) =>
     named.includes(host.hostname) && isDone(host) ? { ...host, seen: undefined } : host,
@@ -250,13 +250,10 @@ function warnOfContainers(all: readonly DeployedHost[], containers: ReadonlySet<
  * New hosts are left out unless they are named; any relay without a certificate is if only other relays are named, as
  * after a revocation. Returns the relays among them. @throws contradiction - another host has no certificate
  */
-async function leaveOutNewHosts(
-  { settings, inventory, sys }: Deployment,
-  named: readonly HostName[],
-): Promise<readonly HostName[]> {
+function leaveOutNewHosts({ settings, inventory, sys }: Deployment, named: readonly HostName[]): readonly HostName[] {
   const missing = inventory.hosts.filter(({ certificate, isRevoked }) => certificate === undefined && !isRevoked);
   if (missing.length === 0) return [];
-  const added = await findNewHosts(settings, missing);
+  const added = findNewHosts(settings, missing);
   const relays = new Set<HostName>(settings.smtpdServers.map(({ hostname }) => hostname));
   const isForRelays = named.length > 0 && named.every((hostname) => relays.has(hostname));
   const isLeftOut = (hostname: HostName): boolean =>

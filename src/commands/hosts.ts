@@ -144,15 +144,15 @@ export function notCertifiedError(names: readonly string[]): RelaycertsError {
 }
 
 /** Of hosts without a certificate, those that never had one. If one that had is missing, others would lose its pin. */
-export async function findNewHosts(settings: Settings, missing: readonly Missing[]): Promise<ReadonlySet<HostName>> {
+export function findNewHosts(settings: Settings, missing: readonly Missing[]): ReadonlySet<HostName> {
   if (missing.length === 0) return new Set();
-  const { entries } = await readLedger(layoutOf(settings));
+  const { entries } = readLedger(layoutOf(settings));
   const known = new Set(entries.map(({ name }) => name));
   return new Set(missing.map(({ host }) => host.hostname).filter((hostname) => !known.has(hostname)));
 }
 
 /** The clients of those: they hold up no other host, least of all a revocation. */
-export function findNewClients(settings: Settings, missing: readonly Missing[]): Promise<ReadonlySet<HostName>> {
+export function findNewClients(settings: Settings, missing: readonly Missing[]): ReadonlySet<HostName> {
   return findNewHosts(
     settings,
     missing.filter(({ host }) => host.role === 'smtp-client'),

@@ -6,13 +6,13 @@ import { isWeak, readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import type { Secret } from '../secret.js';
 import { assertSafeFolder } from '../store/safety.js';
-import { statFile } from '../sys/files.js';
+import { lookAt } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 
 /** `run` makes another file. @throws permissions; files - something is there */
 export async function assertNewFile(path: string, run: readonly string[], sys: Sys): Promise<void> {
   await assertSafeFolder(dirname(path), 'custody', sys);
-  if ((await statFile(path)) === undefined) return;
+  if (lookAt(path) === undefined) return;
   throw new RelaycertsError('files', `${quotePath(path)} exists and is not overwritten`, {
     hint: { run, before: 'move it away, or name another file:' },
   });

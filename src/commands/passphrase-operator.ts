@@ -17,7 +17,7 @@ import type { GlobalOptions } from './run.js';
 /** @throws usage, files, permissions, passphrase, lock, interrupted */
 export async function changeOperatorPassword({ json }: Pick<GlobalOptions, 'json'>, sys: Sys): Promise<void> {
   const { path, mode } = operatorKeyPlace(sys.configHome);
-  const found = await readOperatorKeyFile(sys);
+  const found = readOperatorKeyFile(sys);
   if (!sys.interactive) {
     throw new RelaycertsError('usage', 'operator-password asks for passwords, and there is no terminal to ask on', {
       hint: 'run it on a terminal',

@@ -5,7 +5,7 @@
 
 import { basename } from 'node:path';
 import { quote, RelaycertsError } from '../errors.js';
-import { readFileNow } from '../sys/files.js';
+import { readFile } from '../sys/files.js';
 
 /** Octets; a line with a hostname has about 30. */
 const mostOctets = 64 << 20;
@@ -27,7 +27,7 @@ export interface ClientRow {
 
 /** The file's bytes; undefined if the file does not exist. @throws files */
 export function readClients(path: string): Buffer | undefined {
-  return readFileNow(path, { limit: mostOctets, followLink: true });
+  return readFile(path, { limit: mostOctets, followLink: true });
 }
 
 /** The rows of the file at this path, or of the bytes it will have. @throws settings - with the line */

@@ -109,11 +109,11 @@ export interface Ledger {
 }
 
 /** The contents of the ledger. @throws files - it cannot be read, or is something else */
-export async function readLedger(layout: Layout): Promise<Ledger> {
+export function readLedger(layout: Layout): Ledger {
   const { path } = layout.ledger;
   const entries: LedgerEntry[] = [];
   let [damaged, empty] = [0, 0];
-  for (const line of linesOf((await readFile(path, { limit: ledgerLimit })) ?? Buffer.alloc(0))) {
+  for (const line of linesOf(readFile(path, { limit: ledgerLimit }) ?? Buffer.alloc(0))) {
     const entry = line.length > longestLine ? undefined : parseEntry(line);
     if (entry === 'dkim') continue;
     if (entry !== undefined) entries.push(entry);

@@ -361,7 +361,7 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       (random) => (random.chance(0.5) ? jsonLines(seeds.ledgers, random) : textOf(seeds.ledgers)(random)),
       async (bytes) => {
         writeFileSync(layout.ledger.path, bytes);
-        const { entries, damaged } = await readLedger(layout);
+        const { entries, damaged } = readLedger(layout);
         for (const entry of firstOf(entries, 20)) {
           hold(/^[^\n]+\n$/u.test(renderEntries([entry])), 'an entry is a line');
         }
@@ -383,7 +383,7 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
         } catch (error) {
           if (!(error instanceof RelaycertsError) || error.code !== 'lock') throw error;
           hold(isRefusal(error, 'lock'), 'a held lock is a refusal');
-          hold((await readMark(layout.lock)).length <= bytes.length, 'a mark is a part of the file');
+          hold(readMark(layout.lock).length <= bytes.length, 'a mark is a part of the file');
           return error.message.includes('(process ');
         }
         throw new Error('a lock was taken from its holder');

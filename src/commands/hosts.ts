@@ -39,12 +39,20 @@ export function findHosts(
   words: readonly string[],
   others: readonly Named[] = [],
 ): readonly HostSettings[] {
-  const find = (word: string): readonly HostSettings[] => {
-    const found = matching(settings, [word], hostsOf(settings));
+  return [...new Set(words.flatMap(finderIn(settings, others)))];
+}
+
+/** Finds the hosts of one word after the other. */
+function finderIn(settings: Settings, others: readonly Named[] = []): (word: string) => readonly HostSettings[] {
+  const hosts = hostsOf(settings);
+  const byName = new Map<string | undefined, HostSettings>(hosts.map((host) => [host.hostname, host]));
+  return (word) => {
+    const one = isPattern(word) ? undefined : byName.get(findHostName(word, settings.domain));
+    if (one !== undefined) return [one];
+    const found = isPattern(word) ? matching(settings, [word], hosts) : [];
     if (found.length > 0 || matching(settings, [word], others).length > 0) return found;
     throw noHostError(settings, `the settings have no host ${isPattern(word) ? 'like ' : ''}${quote(word)}`);
   };
-  return [...new Set(words.flatMap(find))];
 }
 
 /**
@@ -57,8 +65,9 @@ export function findStandingHosts(
   hosts: readonly Pick<HostInventory, 'host' | 'isRevoked'>[],
 ): readonly HostSettings[] {
   const revoked = new Set(hosts.flatMap(({ host, isRevoked }) => (isRevoked ? [host.hostname] : [])));
+  const findOne = finderIn(settings);
   const find = (word: string): readonly HostSettings[] => {
-    const found = findHosts(settings, [word]);
+    const found = findOne(word);
     const standing = isPattern(word) ? found.filter(({ hostname }) => !revoked.has(hostname)) : [];
     return standing.length > 0 ? standing : found;
   };
@@ -71,12 +80,9 @@ export function matching<One extends Named>(
   words: readonly string[],
   hosts: readonly One[],
 ): readonly One[] {
-  const tests = words.map((word): ((host: Named) => boolean) => {
-    if (isPattern(word)) return (host) => isMatch(word.toLowerCase(), host, settings);
-    const name = findHostName(word, settings.domain);
-    return ({ hostname }) => hostname === name;
-  });
-  return hosts.filter((host) => tests.some((test) => test(host)));
+  const names = new Set(words.map((word) => (isPattern(word) ? undefined : findHostName(word, settings.domain))));
+  const patterns = words.filter(isPattern).map((word) => word.toLowerCase());
+  return hosts.filter((host) => names.has(host.hostname) || patterns.some((one) => isMatch(one, host, settings)));
 }
 
 type Named = Pick<HostSettings, 'hostname'>;

@@ -482,7 +482,7 @@ function firstOf<Item>(items: readonly Item[], most: number): readonly Item[] {
 }
 
 /** A line for a terminal: short, and nothing in it moves the cursor. */
-export function assertPlain(text: string): void {
+function assertPlain(text: string): void {
   hold(text !== '' && text.length <= 2000, `a line of ${text.length} characters is short: ${text.slice(0, 200)}`);
   hold(!/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text), `no control character in ${JSON.stringify(text)}`);
 }

@@ -3,7 +3,6 @@
 
 import { caNameOf, generationOf } from '../certificate/ca-name.js';
 import { parseCertificate } from '../certificate/certificate.js';
-import { isSignedBy } from '../certificate/verify.js';
 import { openPassphraseFile } from '../custody/passphrase-file.js';
 import { RelaycertsError, commandText, listSome } from '../errors.js';
 import { generateKey } from '../issue/keys.js';
@@ -168,7 +167,7 @@ async function retireFormer(work: Work): Promise<Stage> {
   const { info } = formerCa.certificate;
   const ca = certifiedCa(inventory);
   const old = inventory.hosts.flatMap(({ host, previous, isRevoked }) =>
-    isRevoked || previous === undefined || isSignedBy(previous.info, ca.info) ? [] : [{ host, info: previous.info }],
+    isRevoked || previous === undefined || previous.info.isSignedBy(ca.info) ? [] : [{ host, info: previous.info }],
   );
   const names = old.map(({ host }) => host.hostname);
   return {

@@ -86,7 +86,7 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     const needed = hosts.filter((one) => wanted.includes(one) || (hasPins && one.host.role === 'smtp-client'));
     const missing = needed.filter(isMissing);
     if (missing.length > 0) {
-      const added = await findNewClients(settings, missing);
+      const added = findNewClients(settings, missing);
       if (missing.some(({ host: { hostname } }) => !added.has(hostname) || named.has(hostname))) {
         throw notCertifiedError(missing.map(({ host }) => host.hostname));
       }

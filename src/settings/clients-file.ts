@@ -5,7 +5,7 @@
 
 import { basename } from 'node:path';
 import { quote, RelaycertsError } from '../errors.js';
-import { readFileNow } from '../sys/files.js';
+import { readFile } from '../sys/files.js';
 import { keepHeapSmall } from '../sys/heap.js';
 
 /** Octets; a line with a hostname has about 30. */
@@ -30,7 +30,7 @@ export interface ClientRow {
 
 /** The file's bytes; undefined if the file does not exist. @throws files */
 export function readClients(path: string): Buffer | undefined {
-  return readFileNow(path, { limit: mostOctets, followLink: true });
+  return readFile(path, { limit: mostOctets, followLink: true });
 }
 
 /** The rows of the file at this path, or of the bytes it will have. @throws settings - with the line */

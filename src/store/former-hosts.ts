@@ -14,7 +14,7 @@ import { findStrangers } from './strangers.js';
 /** All former hosts. @throws files */
 async function readFormerHosts(settings: Settings): Promise<readonly FormerHost[]> {
   const layout = layoutOf(settings);
-  const { entries } = await readLedger(layout);
+  const { entries } = readLedger(layout);
   const issued = issuedCertificates(entries, { caCertificate: undefined, hosts: [] });
   return formerHosts(settings, issued, findStrangers(settings, layout, await listHostPaths(layout)));
 }

@@ -12,7 +12,7 @@ import { mkdirSync } from 'node:fs';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import type { HostInventory } from '../plan/inventory.js';
 import type { Settings, SmtpClient } from '../settings/settings.js';
-import { readFileNow, replaceFile } from '../sys/files.js';
+import { readFile, replaceFile } from '../sys/files.js';
 import { isOwn } from '../sys/notes.js';
 import { statIfThere } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
@@ -213,7 +213,7 @@ export function readKnown(
   try {
     // Nobody else may have written it.
     let isNote = false;
-    const bytes = readFileNow(fileOf(ca, configHome), { limit, see: (file) => (isNote = isOwn(file, uid)) });
+    const bytes = readFile(fileOf(ca, configHome), { limit, see: (file) => (isNote = isOwn(file, uid)) });
     return isNote ? new KnownClients(bytes, basisOf(settings, ca)) : new KnownClients();
   } catch {
     return new KnownClients();

@@ -107,8 +107,7 @@ export interface Ledger {
 }
 
 /** The contents of the ledger, which may be of any size. @throws files - it cannot be read, or is something else */
-// oxlint-disable-next-line typescript/require-await -- what is thrown becomes a rejection
-export async function readLedger(layout: Layout): Promise<Ledger> {
+export function readLedger(layout: Layout): Ledger {
   const { path } = layout.ledger;
   const entries: LedgerEntry[] = [];
   let [damaged, empty] = [0, 0];

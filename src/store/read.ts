@@ -8,7 +8,7 @@ import type { Cas } from '../plan/ca-rekey.js';
 import type { CertifiedHost, FoundCa, Inventory } from '../plan/inventory.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import { listFolder, readFileNow, statFile } from '../sys/files.js';
+import { listFolder, lookAt, readFile } from '../sys/files.js';
 import { followLinks } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 import { readDkimKeys } from './dkim-keys.js';
@@ -38,10 +38,10 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
   const layout = layoutOf(settings);
   const findings = noFindings(sys.uid);
   findings.problems.push(...(await findOtherCa(settings, layout)));
-  const custody = await readCustodyFiles(settings, sys, findings);
+  const custody = readCustodyFiles(settings, sys, findings);
   const caCertificate = readCertificate(layout.caCertificate.path, findings);
   const revoked = await readRevoked(layout);
-  const ledger = await statFile(layout.ledger.path);
+  const ledger = lookAt(layout.ledger.path);
   const there = await listHostPaths(layout);
   const strangers = findStrangers(settings, layout, there);
   const ca = readOtherCas(layout, findings);
@@ -68,16 +68,16 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
 /** Only the files of custody. @throws files */
 export async function readCustody(settings: Settings, sys: Onlooker): Promise<Custody & Pick<Inventory, 'problems'>> {
   const findings = noFindings(sys.uid);
-  const custody = await readCustodyFiles(settings, sys, findings);
+  const custody = readCustodyFiles(settings, sys, findings);
   const problems = await problemsOf(findings, [layoutOf(settings).caFolder], () => rootsProblem(settings, sys));
   return { ...custody, problems };
 }
 
-async function readCustodyFiles(settings: Settings, { configHome }: Onlooker, findings: Findings): Promise<Custody> {
+function readCustodyFiles(settings: Settings, { configHome }: Onlooker, findings: Findings): Custody {
   const operatorKeyPath = operatorKeyPlace(configHome).path;
   const { file } = settings.passphrase;
   const caKey = readPrivate(layoutOf(settings).caKey.path, findings);
-  const passphraseFile = collect(findings, file, () => readFileNow(file, { followLink: true }));
+  const passphraseFile = collect(findings, file, () => readFile(file, { followLink: true }));
   const operatorKey = readPrivate(operatorKeyPath, findings);
   const passphrasePath = followLinks(file);
   return { caKey, passphraseFile, passphrasePath, operatorKey, operatorKeyPath };

@@ -20,12 +20,6 @@ export interface FileState {
 }
 
 /** What is at `path`, without following a link; undefined if nothing is. */
-// oxlint-disable-next-line typescript/require-await -- what is thrown becomes a rejection
-export async function statFile(path: string): Promise<FileState | undefined> {
-  return lookAt(path);
-}
-
-/** The same, synchronously. */
 export function lookAt(path: string): FileState | undefined {
   try {
     const stats = statIfThere(path);
@@ -53,13 +47,7 @@ interface ReadOptions {
  * The bytes of a regular file of at most `limit` octets; undefined if it does not exist.
  * @throws files - not a regular file, too large, a link (unless `followLink`), unreadable
  */
-// oxlint-disable-next-line typescript/require-await -- what is thrown becomes a rejection
-export async function readFile(path: string, options: ReadOptions = {}): Promise<Buffer | undefined> {
-  return readFileNow(path, options);
-}
-
-/** The same, synchronously, for a fleet's many small files. @throws files */
-export function readFileNow(
+export function readFile(
   path: string,
   { limit = 1 << 20, followLink = false, same, see }: ReadOptions = {},
 ): Buffer | undefined {
@@ -94,7 +82,7 @@ function assertReadable(path: string, stats: Stats, limit: number): void {
 
 /** A file that a person named, at most 1 MiB; a missing one rejects with Node's ENOENT. @throws files - as readFile */
 export async function readNamedFile(path: string): Promise<Buffer> {
-  const bytes = await readFile(path, { followLink: true });
+  const bytes = readFile(path, { followLink: true });
   if (bytes === undefined) throw Object.assign(new Error(`there is no file ${quotePath(path)}`), { code: 'ENOENT' });
   return bytes;
 }
@@ -128,8 +116,8 @@ interface NewFile {
  * @throws files - it changed meanwhile, and was left as it is
  */
 export async function replaceUnchanged(path: string, before: string, text: string, hint: Hint): Promise<void> {
-  const now = await readFile(path, { limit: Infinity });
-  const state = await statFile(path);
+  const now = readFile(path, { limit: Infinity });
+  const state = lookAt(path);
   if (now === undefined || state === undefined || !now.equals(Buffer.from(before))) {
     throw new RelaycertsError('files', `${quotePath(path)} changed meanwhile, and was left as it is`, { hint });
   }

@@ -86,7 +86,7 @@ async function refuse(seen: readonly Seen[], sys: Onlooker): Promise<void> {
   throw new RelaycertsError('permissions', problems.map(({ message }) => message).join('; '), { problems });
 }
 
-async function seeProject(settings: Settings, { configHome }: Onlooker): Promise<readonly Seen[]> {
+async function seeProject(settings: Settings, { configHome, uid }: Onlooker): Promise<readonly Seen[]> {
   const layout = layoutOf(settings);
   const operatorKey = operatorKeyPlace(configHome).path;
   const { file } = settings.passphrase;
@@ -107,9 +107,11 @@ async function seeProject(settings: Settings, { configHome }: Onlooker): Promise
     see(operatorKey, 'custody', 'file'),
   ].flat();
   for (const name of names) {
-    const found = see(join(layout.hostsFolder, name), 'ours', 'folder');
+    const [found] = see(join(layout.hostsFolder, name), 'ours', 'folder');
+    // Nothing is said of the folders that are as they should be, and a fleet has many.
+    if (found === undefined || (isPlain(found, uid) && found.uid === uid)) continue;
     // A file there may be the user's own, if it is not in a bundle's place.
-    own.push(...found.filter(({ kind }) => kind !== 'file' || known.has(name)));
+    if (found.kind !== 'file' || known.has(name)) own.push(found);
   }
   return [...own, ...seeAbove([layout.folder, settings.file, file, operatorKey], own)];
 }
@@ -147,15 +149,17 @@ function isWritable({ real }: Seen): boolean {
 }
 
 async function judge(seen: readonly Seen[], { uid, run, typed }: Onlooker): Promise<Judgement> {
-  const isPlain = (one: Seen): boolean =>
-    one.kind === one.wanted && !isShared(one) && (one.uid === uid || one.uid === 0);
   // A system without user ids has no other users.
-  if (seen.every(isPlain) || uid < 0) return { problems: [], warnings: [] };
+  if (seen.every((one) => isPlain(one, uid)) || uid < 0) return { problems: [], warnings: [] };
   const looked = seen.map(async (one) => ({
     ...one,
     hasAcl: isShared(one) && (one.mode & 0o020) !== 0 && (await isListed(one, run)),
   }));
   return judgePlaces(await Promise.all(looked), uid, readAccounts(), typed);
+}
+
+function isPlain(one: Seen, uid: number): boolean {
+  return one.kind === one.wanted && !isShared(one) && (one.uid === uid || one.uid === 0);
 }
 
 /** The plus sign of ls(1); Node cannot read the list itself. */

@@ -67,7 +67,7 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   if (isHere) reports.push(...(await checkHere(work, found.ledger, wanted)));
   const from = options.from === undefined ? undefined : findHost(settings, options.from);
   if (from !== undefined && wanted.size > 0) {
-    throw new RelaycertsError('usage', '--from tries every relay, and takes no other host', {
+    throw new RelaycertsError('usage', '--from tries every relay; it cannot be used with host names', {
       hint: { run: ['check', '--from', from.hostname] },
     });
   }
@@ -167,7 +167,11 @@ async function checkThere(
   const relays = await checkRelays(work, standing, checked);
   const unseen = standing
     .filter((found) => !looked.includes(found))
-    .map(({ host }): Report => ({ host: host.hostname, fine: 'a container, which is not looked into', findings: [] }));
+    .map(({ host }): Report => ({
+      host: host.hostname,
+      fine: 'a container, which check does not look into',
+      findings: [],
+    }));
   const wayHome = await checkWayHome(settings, checked, sys);
   return [
     ...checked.flatMap(({ reports }) => reports),

@@ -37,7 +37,7 @@ export async function obtainNewPassword(request: PasswordRequest, sys: Sys): Pro
       : await readPassphraseFd(passwordFd, '--password-fd', `password of the ${file}`);
   if (isWeak(password)) {
     const message = `the password is short or simple: anyone who gets a copy of the ${file} may guess it`;
-    sys.warn(message, 'make another one, with at least four random words');
+    sys.warn(message, 'choose another one, with at least four random words');
   }
   return password;
 }

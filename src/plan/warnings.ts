@@ -26,7 +26,7 @@ function leftoverWarnings(found: HostInventory, settings: Settings): readonly Pr
   const names = bundleNames(settings.domain, host.hostname);
   const left = [names.key, names.chain].filter((name) => bundle.has(name)).map((name) => join(bundleFolder, name));
   if (left.length === 0) return [];
-  const message = `${host.hostname} keeps its own key, but its bundle has an older key of it: ${left.map(quotePath).join(', ')}`;
+  const message = `${host.hostname} keeps its own key, but its bundle still holds an older one: ${left.map(quotePath).join(', ')}`;
   return [{ message, hint: `rm ${shellWords(left)}` }];
 }
 
@@ -179,7 +179,7 @@ export function strangerWarnings(
       hint: {
         run: ['show', hostname, '--undo'],
         before: `move it back into ${list}, and do what this prints:`,
-        after: `; take it out again; then, or if that is done: ${remove}`,
+        after: `; remove it again; then, or if that is done: ${remove}`,
       },
     };
   });
@@ -188,7 +188,7 @@ export function strangerWarnings(
 function stillDoes(role: Role): string {
   return role === 'smtpd-server'
     ? 'until its configuration is undone there, its port stays open and relays for the clients in its last table'
-    : 'its pin leaves the tables, and until its configuration is undone there, it still hands all its mail to the relay';
+    : 'its pin leaves the tables, and until its configuration is undone there, it still sends all its mail to the relay';
 }
 
 /** `remove` puts away what is left of it, so that its key is never reused. */

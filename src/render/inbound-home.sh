@@ -10,8 +10,8 @@ check_inbound() {
   check_port
   name=$(domains_elsewhere | sed -n 1p)
   [ -z "$name" ] ||
-    fail "$host does not hold $name: mail from the world for it would wait at the relay" \
-      "let it deliver that mail, as in: postconf -e 'mydestination = $(postconf -h mydestination), $name'"
+    fail "$host is not the final destination of $name: inbound mail for it would wait at the relay" \
+      "let it deliver that mail, for example: postconf -e 'mydestination = $(postconf -h mydestination), $name'"
   warn_of_inbound
 }
 

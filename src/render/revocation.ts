@@ -39,13 +39,13 @@ export function renderRelayRevocation(settings: Settings, { hostname }: HostSett
   const run = (...words: readonly string[]): string => commandText(settings.program, words);
   return renderNowRun(
     {
-      words: `With the key of ${hostname}, anyone can pose as it\nuntil its clients no longer trust it. Now run, to keep its name:`,
+      words: `Anyone with the key of ${hostname} can pose as it\nuntil its clients no longer trust it. To keep its name, run:`,
       run: [again, run('renew', '--ca', '--rekey')],
     },
     {
       words:
         'and install every host after each of the three stages. Or give it another name\n' +
-        'in the settings, or take it out of them, then install every client after:',
+        'in the settings, or remove it there, then install every client after:',
       run: [run('make')],
     },
   );

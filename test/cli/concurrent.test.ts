@@ -155,7 +155,7 @@ describe('two at once', () => {
     const second = start(['--wait', '99999', 'renew', '--force']);
     await until(() => second.said().includes('waiting up to'));
     await first.kill();
-    expect(succeed(await second.ends).stderr).toContain('finished a change that was cut off');
+    expect(succeed(await second.ends).stderr).toContain('finished an interrupted change');
     await expectWhole();
   });
 

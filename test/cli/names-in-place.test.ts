@@ -285,7 +285,7 @@ describe('a name that the CA may not sign for', () => {
     succeed(await run('retire'));
     const renewed = succeed(await runHint(why));
     expect(renewed.stdout).toMatch(
-      /\nWhen every host is installed, make issues what waits for it:\n {2}relaycerts make\n$/u,
+      /\nWhen every host is installed, issue the certificates that wait for it:\n {2}relaycerts make\n$/u,
     );
     succeed(await run('make'));
     expect(namesIn(homeCertificate)).toEqual([home, 'post.example.net']);

@@ -284,7 +284,7 @@ describe('status', () => {
   it('a CA whose certificate is missing is not one that was never made', async () => {
     const whyOfCa = async (): Promise<string | null | undefined> =>
       rowsOf(await project.run(['status', '--json'])).find(({ role }) => role === 'ca')?.why;
-    const bringBack = 'its certificate is missing: relaycerts make says how to bring it back';
+    const bringBack = 'its certificate is missing: relaycerts make says how to restore it';
     rmSync(project.path('certs/ca/example.org-ca.crt.pem'));
     expect(await whyOfCa()).toBe(bringBack);
     const refused = await project.run(['make']);

@@ -141,7 +141,7 @@ mode=once sh -c "$mail_log"
 `);
   expect(said).toEqual([
     'in a chroot:',
-    'error: Postfix on mailhost.example.org uses no chroot, and in one it could not look up the relay: /var/spool/postfix/etc/resolv.conf is missing',
+    'error: Postfix on mailhost.example.org uses no chroot, and inside one it could not look up the relay: /var/spool/postfix/etc/resolv.conf is missing',
     'hint: set postfix.masterChroot in the settings to "n"',
     'ended with 1',
     'first:',

@@ -143,7 +143,9 @@ describe('a key', () => {
     const answer = answerOf<Answer>(succeed(await adopt('--json')).stdout);
     const why = (name: string): string | null => answer.hosts.find(({ host }) => host.startsWith(name))?.why ?? null;
     expect(why('weak')).toMatch(/its key is weak/u);
-    expect([why('twin'), why('mailhost')].join(' ')).toMatch(/its key is the one of .*, and every host needs its own/u);
+    expect([why('twin'), why('mailhost')].join(' ')).toMatch(
+      /it has the same key as .*, and every host needs its own/u,
+    );
     expect(why('far')).toBe('its key is not here');
     succeed(await project.run(['make']));
     expect(new Set(project.read('hosts', relay, 'relay_clientcerts').match(/^[0-9A-F:]+/gmu)).size).toBe(4);

@@ -37,7 +37,7 @@ export function describeFinding(
     case 'wrong-purpose':
       return say(
         found === expected
-          ? 'has a key usage that is not the one for its purpose, or none'
+          ? 'has no key usage, or not the one for its purpose'
           : `is for another purpose: extended key usage ${quote(found)}, needed ${quote(expected)}`,
       );
     case 'wrong-constraints':
@@ -46,11 +46,11 @@ export function describeFinding(
         after: ', then install every host',
       });
     case 'outside-constraints':
-      return say(`is to name ${quote(found)}, which its CA does not permit (${quote(expected)})`);
+      return say(`has to name ${quote(found)}, which its CA does not permit (${quote(expected)})`);
     case 'expired':
       return say(`expired on ${expected}`, { run: of === 'ca' ? renewCa : ['renew', of] });
     case 'not-yet-valid':
-      return say(`is valid from ${expected} on, and it is ${found} now`, {
+      return say(`is not valid before ${expected}, and it is ${found} now`, {
         run: of === 'ca' ? renewCa : ['renew', of, '--force'],
         before: "set this machine's clock: timedatectl set-ntp true; if it is right, and was ahead when this was made:",
       });

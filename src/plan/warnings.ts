@@ -81,7 +81,7 @@ export function missingPassphrase({ passphrase: { file } }: Settings): Problem {
 export function clockWarnings({ caCertificate }: Inventory, at: Date): readonly Problem[] {
   const begins = caCertificate?.info.notBefore;
   if (begins === undefined || at >= begins) return [];
-  const message = `the CA begins on ${timeText(begins)}, and this machine's clock says ${timeText(at)}: the new certificate goes by the clock`;
+  const message = `the CA is not valid before ${timeText(begins)}, and this machine's clock says ${timeText(at)}: the new certificate follows the clock`;
   return [{ message, hint: 'if the clock is wrong, set it and run the same command again: date -u' }];
 }
 

@@ -16,7 +16,7 @@ export function dkimSteps(settings: Settings, host: HostSettings): readonly Step
   const keys = String.raw`s/^\([^ ]*\) [^:]*:[^:]*:\(.*\)$/\1 \2/`;
   return [
     step('dkim', 'Set up OpenDKIM, which signs the mail', [
-      `The package opendkim is needed (apt-get install opendkim). This is a separate instance: any other one on ${host.hostname} stays as it is. The DNS record of the key: ${settings.program} dns`,
+      `The package opendkim is needed (apt-get install opendkim). This is a separate instance: any other one on ${host.hostname} stays as it is. The DNS record of the key:\n    ${settings.program} dns`,
       onHost([
         'id opendkim &&',
         `  mkdir -p -m 0755 ${folder.slice(0, folder.lastIndexOf('/'))} &&`,

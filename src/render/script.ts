@@ -202,7 +202,7 @@ function clientPart(settings: Settings, client: SmtpClient, forceRoutes: boolean
       purpose: inbound === undefined ? 'sslclient' : 'sslclient sslserver',
       force_routes: forceRoutes ? 'yes' : 'no',
       force_hint: scriptCommand(settings.program, client, ['--force-routes']),
-      active: `it hands its mail to ${relays} over verified TLS; look for "Verified" in its mail log`,
+      active: `it sends its mail to ${relays} over verified TLS; look for "Verified" in its mail log`,
       ...(inbound === undefined
         ? {}
         : {

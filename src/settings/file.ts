@@ -66,7 +66,7 @@ export function buildSchema(domain: HostName) {
     parsed(parseSender, textFormats.sender, 'example.org'),
     {
       description:
-        'Envelope senders that it may use: addresses, or domains with all below; others wait; default: any sender',
+        'Envelope senders that it may use: addresses, or domains with their subdomains; mail from others waits; default: any sender',
     },
     oneSender,
   );
@@ -76,7 +76,7 @@ export function buildSchema(domain: HostName) {
     ...ssh,
     container: oneOf(containers, containerWords),
     tlsLogLevel: tlsLogLevel('smtp_tls_loglevel'),
-    program: choice(mailPrograms, 'What hands its mail to the relay'),
+    program: choice(mailPrograms, 'The program that sends its mail to the relay'),
     programUser: optional(parsed(parseSshUser, textFormats.sshUser, 'www-data', programUser)),
     senders: optional(oneOrMore(senders, 'a sender', `${oneSender}, or remove it: any sender`)),
   });

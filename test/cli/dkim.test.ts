@@ -123,7 +123,7 @@ describe('renew --dkim', () => {
     const { dkim } = answerOf<{ readonly dkim: unknown }>(stdout);
     expect(dkim).toMatchObject({ stage: 'made', keys: [{ selector: 'rc202611b', state: 'published-next' }] });
     const status = await project.run(['status'], { now: at });
-    expect(status.stderr).toContain('the next DKIM key rc202611b, made just now, signs once its record is seen');
+    expect(status.stderr).toContain('the next DKIM key rc202611b, made just now, signs once its record is in the DNS');
     // The bundle still has the key that signs.
     expect(project.read('hosts/relayhost.example.org/opendkim.KeyTable')).toContain(':rc202611:');
   });

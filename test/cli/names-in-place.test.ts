@@ -297,7 +297,7 @@ describe('a name that the CA may not sign for', () => {
     expectError(
       refused,
       1,
-      /names "post\.example\.net"|is to name "post\.example\.net"/u,
+      /names "post\.example\.net"|has to name "post\.example\.net"/u,
       /relaycerts make, and install/u,
     );
     succeed(await run('make'));

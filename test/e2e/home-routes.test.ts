@@ -167,7 +167,7 @@ describe('a sender with another provider', () => {
     expect(code).toBe(1);
     expect(await contentOf(home)).toBe(before);
 
-    const [, hint = ''] = /; or, to install all the same: (.*)$/mu.exec(stderr) ?? [];
+    const [, hint = ''] = /; or, to install anyway: (.*)$/mu.exec(stderr) ?? [];
     const forced = await desk.run(hint, true);
     expect(forced.stderr).toMatch(/^relaycerts: warning: this mail will stop, /);
     expect(forced.code).toBe(0);

@@ -108,7 +108,7 @@ describe.concurrent('refused, and nothing is touched', () => {
     expect(refused.status).toBe(1);
     expect(refused.stdout).toBe('');
     expect(refused.stderr).toContain(
-      'to install all the same: relaycerts show mailhost.example.org --format sh --force-routes | ssh root@mailhost.example.org sh\n',
+      'to install anyway: relaycerts show mailhost.example.org --format sh --force-routes | ssh root@mailhost.example.org sh\n',
     );
   });
 

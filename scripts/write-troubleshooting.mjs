@@ -12,7 +12,7 @@ const releases = ['3.5', '3.7', '3.10', '3.11'];
 const introduction = `# Troubleshooting
 
 What Postfix logs when TLS or relaying fails, why, and what to do. Every line here was logged by a real Postfix: 3.5, 3.7,
-3.10 or 3.11, as in Debian 11 to 13 and unstable. A line that only some of them log names those; \`*\` means a host, an
+3.10 or 3.11, as in Debian 11 to 13 and unstable. If only some of them log a line, it says which; \`*\` means a host, an
 address or a file.
 
 Look at both logs, and at the lines before the one with \`status=deferred\`: it often says only that something failed.

@@ -222,7 +222,7 @@ describe('what was revoked', () => {
     }
     const text = readFileSync(source('list.pem'), 'latin1');
     ca.write('list.pem', text.replace(/MI.{30}/u, `MI${'A'.repeat(30)}`));
-    await expectRefused(/the list of revoked certificates in ".*list\.pem" is damaged/u, /copy the file again/u);
+    await expectRefused(/the list of revoked certificates in ".*list\.pem" is damaged/u, /copy the whole file again/u);
     openssl(['crl', '-outform', 'DER', '-out', source('list.crl')], text);
     rmSync(source('list.pem'));
     expect(answerOf<Answer>(succeed(await adopt('--json')).stdout).revoked).toMatchObject([{ host: gone }]);

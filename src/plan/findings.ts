@@ -25,7 +25,7 @@ export function describeFinding(
   switch (code) {
     case 'wrong-name':
       return say(
-        `is for ${quote(found)}, and the settings ask for ${quote(expected)}`,
+        `is for ${quote(found)}, but the settings ask for ${quote(expected)}`,
         of === 'ca' ? { run: ['renew', '--ca', '--rekey'] } : again,
       );
     case 'wrong-issuer':
@@ -38,10 +38,10 @@ export function describeFinding(
       return say(
         found === expected
           ? 'has no key usage, or not the one for its purpose'
-          : `is for another purpose: extended key usage ${quote(found)}, needed ${quote(expected)}`,
+          : `is for another purpose: its extended key usage is ${found === '' ? 'missing' : quote(found)}, not ${quote(expected)}`,
       );
     case 'wrong-constraints':
-      return say(`permits the domains ${quote(found)}, and ca.permittedDomains in the settings is ${quote(expected)}`, {
+      return say(`permits the domains ${quote(found)}, but ca.permittedDomains in the settings is ${quote(expected)}`, {
         run: renewCa,
         after: ', then install every host',
       });

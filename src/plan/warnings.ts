@@ -116,7 +116,7 @@ export function bundleWarnings(
     const wanted = bundles.get(hostname);
     const stale = wanted === undefined ? [] : staleFiles(found.bundle, wanted);
     if (stale.length === 0) return [];
-    const message = `the bundle of ${hostname} is not what its certificates say (${stale.join(', ')})`;
+    const message = `the bundle of ${hostname} does not match its certificates (${stale.join(', ')})`;
     return [{ message, hint: { run: ['make'] } }];
   });
 }

@@ -8,7 +8,7 @@ import { inContainer } from './container-parameters.js';
 import type { Parameter } from './postfix.js';
 
 const wholeHome =
-  'Every smtp client in the container gets these settings, so mail that goes elsewhere by another transport waits.';
+  'All smtp clients in the container use these settings, so mail sent elsewhere over another transport waits.';
 const wholeRelay = [
   'The whole container is the relay: it accepts no mail from the Internet.',
   'A client without TLS gets a permanent answer (530). In a container, soft_bounce would also keep mail that the destination refuses.',

@@ -71,7 +71,7 @@ describe('an altName that is added or removed', () => {
     const [key, tree] = [publicKeyIn('x509', project.path(relayCertificate)), treeOf(project.folder)];
     const count = ledgerOf(project).length;
     const dry = succeed(await run('make', '--dry-run'));
-    const said = `the certificate "${project.path(relayCertificate)}" is for "${relay}", and the settings ask for "${relay}, mx.example.org, smtp.example.net"`;
+    const said = `the certificate "${project.path(relayCertificate)}" is for "${relay}", but the settings ask for "${relay}, mx.example.org, smtp.example.net"`;
     expect(dry.stderr).toContain(`${said}: it gets a new one for the same key\n`);
     expect(dry.stdout).toBe(
       `would make, in this order:

@@ -72,7 +72,7 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
     });
   }
   if (from?.role === 'smtpd-server') {
-    throw new RelaycertsError('usage', `${from.hostname} is a relay, and --from is a home host`, {
+    throw new RelaycertsError('usage', `${from.hostname} is a relay, but --from needs a home host`, {
       hint: { run: ['check', '--from', settings.smtpClients[0].hostname] },
     });
   }

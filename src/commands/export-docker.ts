@@ -40,7 +40,7 @@ export async function exportDocker(options: ExportDockerOptions, sys: Sys): Prom
     if (problems.length > 0) throw contradiction(problems);
     const found = certifiedHost(inventory, one);
     if (found.request !== undefined) {
-      throw new RelaycertsError('contradiction', `the key of ${host} was made there, and is not here`, {
+      throw new RelaycertsError('contradiction', `the key of ${host} was made there, so it is not here`, {
         hint: { run: ['make', '--again', host], before: 'for a key that is made here, revoke it, then:' },
       });
     }

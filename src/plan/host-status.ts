@@ -92,7 +92,7 @@ function judgeInstalled(basis: Basis, found: HostInventory, { serial, notBefore 
   const made = `made ${agoText(issued.issuedAt(serial) ?? notBefore, at)}`;
   if (state.kind === 'never-seen') {
     const where = container === undefined ? 'seen on the host' : 'exported for its container';
-    return ['not-installed', { message: `${made}, and not ${where}`, hint }];
+    return ['not-installed', { message: `${made}, but not ${where}`, hint }];
   }
   const other = listSome(state.parts.map((part) => words[part]));
   const seen = container === undefined ? 'seen' : 'exported';

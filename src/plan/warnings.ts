@@ -219,7 +219,7 @@ export function stillInstalled(settings: Settings, seen: ReadonlyMap<HostName, S
   const gone = [...seen].filter(([hostname, { container }]) => !known.has(hostname) && container === undefined);
   return gone.slice(0, mostFormer).map(([hostname, host]) => {
     const undo = commandText(settings.program, ['deploy', '--undo', hostname]);
-    return `${hostname} is no longer in the settings, and was seen installed ${agoText(host.seen, at)}: ${undo}`;
+    return `${hostname} is no longer in the settings, but was seen installed ${agoText(host.seen, at)}: ${undo}`;
   });
 }
 

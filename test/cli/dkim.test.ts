@@ -52,7 +52,7 @@ describe('make with dkim', () => {
   it('says that another type of key waits for the next change of keys, and so does status', async () => {
     await make();
     project.settings(smallSettings({ dkim: { keyType: 'ed25519' } }));
-    const words = 'dkim.keyType is "ed25519", and the DKIM key rc202611 is rsa-2048';
+    const words = 'dkim.keyType is "ed25519", but the DKIM key rc202611 is rsa-2048';
     expect((await make()).stderr).toContain(words);
     expect((await project.run(['status'], { now: at })).stderr).toContain(words);
     succeed(await project.run(['renew', '--dkim'], { now: at }));

@@ -116,7 +116,7 @@ mail.log: 3 faults; 6 lines from Nov 27 00:37:48 to Nov 27 00:40:00; 1 of them f
     const { status, stderr } = await project.run(['explain', 'no.log']);
     expect([status, stderr]).toEqual([
       2,
-      'relaycerts: error: there is no such file, and no host of the settings: "no.log"\nrelaycerts: hint: relaycerts explain --help\n',
+      'relaycerts: error: there is no such file, and no such host in the settings: "no.log"\nrelaycerts: hint: relaycerts explain --help\n',
     ]);
     expect((await project.run(['explain', '.'])).status).toBe(2);
   });
@@ -184,7 +184,7 @@ describe('explain after a revocation', () => {
 
   it('of a relay: deploys the homes that still use it, and names it in no command', async () => {
     const stdout = await explained(atHome);
-    expect(stdout).toContain('warning  second.example.org is revoked, and a client still uses it [revoked-relay]');
+    expect(stdout).toContain('warning  second.example.org is revoked, but a client still uses it [revoked-relay]');
     expect(stdout).toContain('\n             relaycerts deploy\n');
   });
 });

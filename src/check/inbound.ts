@@ -1,4 +1,4 @@
-// Mail from the world on its way home: whether a relay can hand mail over to home, and whether the service at home
+// Inbound mail on its way home: whether a relay can hand mail over to home, and whether the service at home
 // refuses everybody else. Nothing is sent that could become a mail. host-inbound.ts is about the hosts' settings.
 
 import { findingOf, type Finding } from '../findings/finding.js';

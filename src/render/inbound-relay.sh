@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# The part of install.sh for a relay that hands mail from the world to home: port 25 accepts the domains and refuses
+# The part of install.sh for a relay that sends inbound mail home: port 25 accepts the domains and refuses
 # unknown recipients while the sender is there, and a transport of ours leads home. All of it is settings and tokens of
 # main.cf, files beside it, and a service.
 

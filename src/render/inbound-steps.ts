@@ -1,4 +1,4 @@
-// The numbered steps for mail from the world on its way home, and their inverse: what the scripts do with a relay's
+// The numbered steps for inbound mail on its way home, and their inverse: what the scripts do with a relay's
 // lists in main.cf, as commands for a person. Home has only services, which steps.ts sets with the others.
 
 import type { Settings, SmtpdServer } from '../settings/settings.js';

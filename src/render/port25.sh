@@ -32,7 +32,7 @@ check_restrictions() {
       'move its value to main.cf'
 }
 
-# The overrides of the parameter $1 in the services that take mail from the world.
+# The overrides of the parameter $1 in the services that accept mail from the Internet.
 overrides_of_port25() {
   for id in smtp/inet 25/inet smtpd/pass; do postconf -P "$id/$1" 2>/dev/null || :; done
 }

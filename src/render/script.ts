@@ -41,7 +41,7 @@ import { tunnelPart } from './tunnel.js';
 export interface ScriptOptions {
   /** The inverse. */
   readonly undo: boolean;
-  /** Install a home host even if its main.cf routes mail past the relay. */
+  /** Install a home host even if its main.cf routes mail around the relay. */
   readonly forceRoutes: boolean;
   readonly keyPlace: KeyPlace;
   /** With which it looks at what it installed (arrival.sh); without it, it does not look. */

@@ -81,7 +81,7 @@ lacks_sender_hop() {
 }
 
 # One line per route of the tables that choose a transport: "stops ..." if it takes ours to another host, or another one
-# to our relay, "passes ..." if it takes everything past the relay, or "keeps ..." if it has a transport of its own, which
+# to our relay, "passes ..." if it bypasses the relay, or "keeps ..." if it has a transport of its own, which
 # works as before.
 transport_routes() {
   for table in transport_maps sender_dependent_default_transport_maps; do

@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { attempt } from '../sys/file-error.js';
-import { lookAt, readFileNow, type FileState } from '../sys/files.js';
+import { lookAt, readFile, type FileState } from '../sys/files.js';
 import { giveTurn } from '../sys/progress.js';
 
 /** A file with its contents. */
@@ -65,7 +65,7 @@ export async function scanFolder(folder: string, without: string): Promise<Scan>
 /** Undefined if it cannot be read: one such file does not stop the others. */
 function readOrUndefined(path: string): Buffer | undefined {
   try {
-    return readFileNow(path, { limit: largest });
+    return readFile(path, { limit: largest });
   } catch (error) {
     if (error instanceof RelaycertsError) return undefined;
     throw error;
@@ -75,7 +75,7 @@ function readOrUndefined(path: string): Buffer | undefined {
 /** A file that a person named; a link is followed. @throws files */
 export function readNamed(path: string): ScannedFile {
   let state: FileState | undefined;
-  const bytes = readFileNow(path, { followLink: true, limit: largest, see: (found) => (state = found) });
+  const bytes = readFile(path, { followLink: true, limit: largest, see: (found) => (state = found) });
   if (bytes !== undefined && state !== undefined) return { path, bytes, state };
   throw new RelaycertsError('files', `there is no file ${quotePath(path)}`, { hint: 'name a file that is there' });
 }

@@ -50,7 +50,7 @@ export function checkLeaf(
   at: Date,
 ): readonly CertificateFinding[] {
   return [
-    ...findIf(!isSignedBy(leaf, ca), 'wrong-issuer', () => [ca.x509.subject, leaf.x509.issuer]),
+    ...findIf(!leaf.isSignedBy(ca), 'wrong-issuer', () => [ca.x509.subject, leaf.x509.issuer]),
     ...checkContents(leaf, ca, expected),
     ...checkValidity(leaf, at),
   ];
@@ -96,7 +96,7 @@ export function checkCa(
   const isConstrained = haveSameMembers(domains ?? [], ca.permittedDomains ?? []);
   return [
     ...findIf(!ca.isCa, 'not-ca', () => ['a CA', 'not a CA']),
-    ...findIf(!isSignedBy(ca, ca), 'wrong-issuer', () => [ca.x509.subject, ca.x509.issuer]),
+    ...findIf(!ca.isSignedBy(ca), 'wrong-issuer', () => [ca.x509.subject, ca.x509.issuer]),
     ...findIf(!isNamed, 'wrong-name', () => [commonName, ca.commonName ?? ca.x509.subject]),
     ...findIf(ca.extendedKeyUsage.length > 0, 'wrong-purpose', () => ['', namePurposes(ca.extendedKeyUsage)]),
     ...findIf(!isConstrained, 'wrong-constraints', () => [domains, ca.permittedDomains].map(listWords)),
@@ -129,11 +129,6 @@ function findIf(
 
 function endOf({ notAfter }: CertificateInfo): string {
   return timeText(notAfter);
-}
-
-/** True if it bears the CA's name, key identifier and signature (RFC 5280 6.1.3); validity is not considered. */
-export function isSignedBy(certificate: CertificateInfo, ca: CertificateInfo): boolean {
-  return certificate.isSignedBy(ca);
 }
 
 /** RFC 3279 2.2, RFC 5758 3.2: signature algorithms that OpenSSL and GnuTLS refuse by default. */

@@ -28,7 +28,7 @@ export function judgeLook(settings: Settings, client: SmtpClient, facts: HostFac
 
 /** Lets a host try others with a script of render/probe-from.ts; gives what it printed, or why it printed nothing. */
 export async function tryFrom(host: HostSettings, script: string, sys: Sys): Promise<HostFacts | Report> {
-  // Connections that time out take two minutes each.
+  // Each try takes a minute at most (probe-from.sh).
   return factsFrom(host, await lookAtHost(host, { script, seconds: 300 }, sys));
 }
 

@@ -113,7 +113,7 @@ interface Proof {
 /** Opens the backup from the disk, and the CA's key from the backup. @throws passphrase, tool, contradiction */
 async function proveBackup(path: string, { from, archive, opener, given, work }: Proof): Promise<void> {
   const { settings, sys, at, inventory } = work;
-  const bytes = await readFile(path, { limit: largestBackup + 65_536 });
+  const bytes = readFile(path, { limit: largestBackup + 65_536 });
   if (bytes === undefined) throw new RelaycertsError('files', `${quotePath(path)} has disappeared`);
   const password = async (): Promise<Secret> => {
     if (opener instanceof Secret) return Promise.resolve(opener);

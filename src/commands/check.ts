@@ -56,7 +56,7 @@ export interface CheckOptions extends GlobalOptions {
 export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   const { settings, found, at } = await reading(options, sys, async (one) => ({
     inventory: await readInventory(one, sys),
-    ledger: await readLedger(layoutOf(one)),
+    ledger: readLedger(layoutOf(one)),
   }));
   const { inventory } = found;
   const work: Work = { settings, inventory, at, sys };

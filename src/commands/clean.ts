@@ -19,7 +19,7 @@ import { keptPassphrases } from '../store/kept-passphrases.js';
 import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
 import { findOtherCa } from '../store/read.js';
 import { foldersOf } from '../store/safety.js';
-import { listFolder, readFile, statFile } from '../sys/files.js';
+import { listFolder, lookAt, readFile } from '../sys/files.js';
 import { followLinks } from '../sys/missing.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
@@ -64,7 +64,7 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
           });
         }
         const { path } = operatorKeyPlace(sys.configHome);
-        if ((await statFile(path)) !== undefined) sys.say('the operator key stays', path);
+        if (lookAt(path) !== undefined) sys.say('the operator key stays', path);
       }
       await agree(options, sys, {
         ask: `Remove these ${removes.length} files?`,
@@ -76,7 +76,7 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
     const words = options.json ? writeAnswer('clean', { removed: removes }) : '';
     const change = { writes: [], appends: [], removes, empties: folders };
     await commitChangeWithWords(settings, sys, lock, change, words);
-    if ((await statFile(layout.certsFolder)) === undefined) await lock.remove();
+    if (lookAt(layout.certsFolder) === undefined) await lock.remove();
     sys.say(removes.length === 0 ? 'nothing to remove' : `removed ${removes.length} files`);
   });
 }
@@ -98,7 +98,7 @@ async function filesIn(
 ): Promise<{ readonly ours: readonly string[]; readonly strange: readonly string[] }> {
   const paths = (await listFolder(folder)).map((name) => join(folder, name)).filter((path) => !folders.includes(path));
   const ours: string[] = [];
-  for (const path of paths) if (isOurs(path) && (await statFile(path))?.kind === 'file') ours.push(path);
+  for (const path of paths) if (isOurs(path) && lookAt(path)?.kind === 'file') ours.push(path);
   return { ours, strange: paths.filter((path) => !ours.includes(path)) };
 }
 
@@ -113,12 +113,12 @@ async function sealedFiles(settings: Settings, layout: Layout, sys: Sys): Promis
   const file = followLinks(settings.passphrase.file);
   const sealed: string[] = [];
   for (const path of [...(await keptPassphrases(file)), file]) {
-    const bytes = await readFile(path, { followLink: true });
+    const bytes = readFile(path, { followLink: true });
     if (bytes === undefined) continue;
     if (isSealed(bytes, path)) sealed.push(path);
     else sys.warn(`${quotePath(path)} is not an OpenPGP message, so it stays`);
   }
-  const hasCa = (await statFile(layout.caKey.path)) ?? (await statFile(layout.ledger.path));
+  const hasCa = lookAt(layout.caKey.path) ?? lookAt(layout.ledger.path);
   if (sealed.length === 0 || hasCa !== undefined) return sealed;
   sys.warn(
     `the passphrase file ${quotePath(file)} stays: no CA was made here, and other projects may share it`,

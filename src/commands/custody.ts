@@ -87,7 +87,7 @@ async function explainWrongFile(work: CaWork): Promise<Problem> {
 
 async function opensCa(work: CaWork, path: string): Promise<boolean> {
   try {
-    const passphraseFile = await readFile(path, { followLink: true });
+    const passphraseFile = readFile(path, { followLink: true });
     const opened = await openFileUnasked({ ...work, inventory: { ...work.inventory, passphraseFile } });
     if (!('passphrase' in opened)) return false;
     for (const ca of casOf(work.inventory)) await openCaKey(work.settings, ca, opened.passphrase);

@@ -13,6 +13,7 @@ import {
   isDone,
   needsOnlyPins,
   nextVisits,
+  unmadeRelay,
   withKept,
   type DeployedHost,
   type Visit,
@@ -34,7 +35,7 @@ import { isAgreed, tell, type DeployOptions, type Deployment } from './deploymen
 import {
   findHost,
   findHosts,
-  findNewClients,
+  findNewHosts,
   findStandingHosts,
   foundOf,
   leftOutWarning,
@@ -125,20 +126,22 @@ function errorsIn(reports: Awaited<ReturnType<typeof checkRelays>>): readonly Fi
 async function installAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {
   const { options, settings, inventory, canary, sys } = deployment;
   // A named host is visited whatever was last seen there: the script reports if there was nothing to do.
-  await leaveOutNewClients(deployment, named);
-  const noted = deployedHosts(settings, inventory, deployment.bundles);
+  const unmade = leaveOutNewHosts(deployment, named).map(unmadeRelay);
+  const noted = [...deployedHosts(settings, inventory, deployment.bundles), ...unmade];
   const all = noted.map((host) =>
     named.includes(host.hostname) && isDone(host) ? { ...host, seen: undefined } : host,
   );
   const containers = new Set(
     hostsOf(settings).flatMap(({ hostname, container }) => (container === undefined ? [] : [hostname])),
   );
-  const only = named.length === 0 && containers.size === 0 ? undefined : new Set(onlyOf(all, containers, named));
+  const untouched = new Set([...containers, ...unmade.map(({ hostname }) => hostname)]);
+  // A host that may not be visited counts all the same, so that others wait for it.
+  const touched = all.map(({ hostname }) => hostname).filter((hostname) => !untouched.has(hostname));
+  const only = new Set(named.length > 0 ? named : touched);
   if (named.length === 0) warnOfContainers(all, containers, sys);
-  const open = all.filter((host) => only?.has(host.hostname) !== false && !isDone(host));
+  const open = all.filter((host) => only.has(host.hostname) && !isDone(host));
   if (open.length === 0) {
-    const which = all.every(isDone) ? 'every host' : 'every host that is not in a container';
-    tell(deployment, [], `nothing to deploy: ${which} is up to date\n`);
+    tell(deployment, [], `nothing to deploy: every ${all.every(isDone) ? '' : 'other '}host is up to date\n`);
     return undefined;
   }
   const visits = allVisits(all, only, sys.now());
@@ -233,16 +236,6 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   return [...reports.values()];
 }
 
-/** The hosts that may be visited; what is in a container counts all the same, so that others wait for it. */
-function onlyOf(
-  all: readonly DeployedHost[],
-  containers: ReadonlySet<HostName>,
-  named: readonly HostName[],
-): readonly HostName[] {
-  if (named.length > 0) return named;
-  return all.map(({ hostname }) => hostname).filter((hostname) => !containers.has(hostname));
-}
-
 function warnOfContainers(all: readonly DeployedHost[], containers: ReadonlySet<HostName>, sys: Sys): void {
   const open = all.filter((host) => containers.has(host.hostname) && !isDone(host)).map(({ hostname }) => hostname);
   const [first] = open;
@@ -254,13 +247,13 @@ function warnOfContainers(all: readonly DeployedHost[], containers: ReadonlySet<
 }
 
 /**
- * New clients, unless they are named; relays as well if only other relays are named, as after a revocation. @throws
- * contradiction - another host has no certificate
+ * New hosts are left out unless they are named; any relay without a certificate is if only other relays are named, as
+ * after a revocation. Returns the relays among them. @throws contradiction - another host has no certificate
  */
-async function leaveOutNewClients({ settings, inventory, sys }: Deployment, named: readonly HostName[]): Promise<void> {
+function leaveOutNewHosts({ settings, inventory, sys }: Deployment, named: readonly HostName[]): readonly HostName[] {
   const missing = inventory.hosts.filter(({ certificate, isRevoked }) => certificate === undefined && !isRevoked);
-  if (missing.length === 0) return;
-  const added = await findNewClients(settings, missing);
+  if (missing.length === 0) return [];
+  const added = findNewHosts(settings, missing);
   const relays = new Set<HostName>(settings.smtpdServers.map(({ hostname }) => hostname));
   const isForRelays = named.length > 0 && named.every((hostname) => relays.has(hostname));
   const isLeftOut = (hostname: HostName): boolean =>
@@ -270,6 +263,7 @@ async function leaveOutNewClients({ settings, inventory, sys }: Deployment, name
   if (needed.length > 0) throw notCertifiedError(needed);
   const { message, hint } = leftOutWarning(names);
   sys.warn(message, hint);
+  return names.filter((hostname) => relays.has(hostname));
 }
 
 /** Without its canary, a deployment would begin on hosts that were not meant to be first. */

@@ -21,7 +21,7 @@ import { hostsOf, type HostSettings, type Settings } from '../settings/settings.
 import { readInventory } from '../store/read.js';
 import { followChunks, readChunks, unpacked, untilStopped, type Chunks } from '../sys/chunks.js';
 import { interruptWork, untilInterrupted } from '../sys/interrupt.js';
-import { statFile } from '../sys/files.js';
+import { lookAt } from '../sys/files.js';
 import { resolveLinks } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 import { pathWord } from '../shell-word.js';
@@ -107,7 +107,7 @@ async function findLog({ log, json, follow }: ExplainOptions, settings: Settings
   if (log === '-') return { name: 'standard input', open: (stop) => unpacked(sys.stdin(stop), 'standard input') };
   if (log === undefined) return { name: sys.machine, open: (stop) => hostLog(undefined, stop) };
   const path = resolve(sys.cwd, log);
-  const file = await statFile(resolveLinks(path));
+  const file = lookAt(resolveLinks(path));
   if (file === undefined) {
     const host = settings === undefined || log.includes('/') ? undefined : findHostIn(settings, log);
     if (host === undefined) throw notFound(log, settings);

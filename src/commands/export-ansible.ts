@@ -32,7 +32,7 @@ export async function exportAnsible(options: ExportAnsibleOptions, sys: Sys): Pr
   }
   const hosts = standing.filter(({ certificate }) => certificate !== undefined);
   const missing = standing.filter(({ certificate }) => certificate === undefined);
-  const added = await findNewClients(settings, missing);
+  const added = findNewClients(settings, missing);
   const needed = missing.filter(({ host }) => hosts.length === 0 || !added.has(host.hostname));
   if (needed.length > 0) throw notCertifiedError(needed.map(({ host }) => host.hostname));
   if (added.size > 0) {

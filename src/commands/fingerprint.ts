@@ -41,7 +41,7 @@ async function pinnedOfClients(
   const clients = found.hosts.filter(({ host: { role }, isRevoked }) => role === 'smtp-client' && !isRevoked);
   const missing = clients.filter(({ certificate }) => certificate === undefined);
   if (missing.length > 0) {
-    const added = await findNewClients(settings, missing);
+    const added = findNewClients(settings, missing);
     if (missing.length > added.size || missing.length === clients.length) {
       throw notCertifiedError(missing.map(({ host }) => host.hostname));
     }
@@ -61,7 +61,7 @@ async function pinnedOfFiles(files: readonly string[], sys: Sys): Promise<readon
     const bytes =
       file === '-'
         ? await sys.readStdin(inputLimit)
-        : await readFile(resolve(sys.cwd, file), { limit: inputLimit, followLink: true });
+        : readFile(resolve(sys.cwd, file), { limit: inputLimit, followLink: true });
     if (bytes === undefined) {
       throw new RelaycertsError('files', `there is no file ${from}`, { hint: 'ls certs/smtp-client' });
     }

@@ -39,12 +39,20 @@ export function findHosts(
   words: readonly string[],
   others: readonly Named[] = [],
 ): readonly HostSettings[] {
-  const find = (word: string): readonly HostSettings[] => {
-    const found = matching(settings, [word], hostsOf(settings));
+  return [...new Set(words.flatMap(finderIn(settings, others)))];
+}
+
+/** Finds the hosts of one word after the other. */
+function finderIn(settings: Settings, others: readonly Named[] = []): (word: string) => readonly HostSettings[] {
+  const hosts = hostsOf(settings);
+  const byName = new Map<string | undefined, HostSettings>(hosts.map((host) => [host.hostname, host]));
+  return (word) => {
+    const one = isPattern(word) ? undefined : byName.get(findHostName(word, settings.domain));
+    if (one !== undefined) return [one];
+    const found = isPattern(word) ? matching(settings, [word], hosts) : [];
     if (found.length > 0 || matching(settings, [word], others).length > 0) return found;
     throw noHostError(settings, `the settings have no host ${isPattern(word) ? 'like ' : ''}${quote(word)}`);
   };
-  return [...new Set(words.flatMap(find))];
 }
 
 /**
@@ -57,8 +65,9 @@ export function findStandingHosts(
   hosts: readonly Pick<HostInventory, 'host' | 'isRevoked'>[],
 ): readonly HostSettings[] {
   const revoked = new Set(hosts.flatMap(({ host, isRevoked }) => (isRevoked ? [host.hostname] : [])));
+  const findOne = finderIn(settings);
   const find = (word: string): readonly HostSettings[] => {
-    const found = findHosts(settings, [word]);
+    const found = findOne(word);
     const standing = isPattern(word) ? found.filter(({ hostname }) => !revoked.has(hostname)) : [];
     return standing.length > 0 ? standing : found;
   };
@@ -71,12 +80,9 @@ export function matching<One extends Named>(
   words: readonly string[],
   hosts: readonly One[],
 ): readonly One[] {
-  const tests = words.map((word): ((host: Named) => boolean) => {
-    if (isPattern(word)) return (host) => isMatch(word.toLowerCase(), host, settings);
-    const name = findHostName(word, settings.domain);
-    return ({ hostname }) => hostname === name;
-  });
-  return hosts.filter((host) => tests.some((test) => test(host)));
+  const names = new Set(words.map((word) => (isPattern(word) ? undefined : findHostName(word, settings.domain))));
+  const patterns = words.filter(isPattern).map((word) => word.toLowerCase());
+  return hosts.filter((host) => names.has(host.hostname) || patterns.some((one) => isMatch(one, host, settings)));
 }
 
 type Named = Pick<HostSettings, 'hostname'>;
@@ -143,20 +149,23 @@ export function notCertifiedError(names: readonly string[]): RelaycertsError {
   });
 }
 
-/**
- * Of hosts without a certificate, the clients that never had one: they hold up no other host, least of all a revocation.
- * If one that had is missing, the relays would lose its pin.
- */
-export async function findNewClients(
-  settings: Settings,
-  missing: readonly { readonly host: HostSettings }[],
-): Promise<ReadonlySet<HostName>> {
-  const clients = missing.flatMap(({ host: { role, hostname } }) => (role === 'smtp-client' ? [hostname] : []));
-  if (clients.length === 0) return new Set();
-  const { entries } = await readLedger(layoutOf(settings));
+/** Of hosts without a certificate, those that never had one. If one that had is missing, others would lose its pin. */
+export function findNewHosts(settings: Settings, missing: readonly Missing[]): ReadonlySet<HostName> {
+  if (missing.length === 0) return new Set();
+  const { entries } = readLedger(layoutOf(settings));
   const known = new Set(entries.map(({ name }) => name));
-  return new Set(clients.filter((hostname) => !known.has(hostname)));
+  return new Set(missing.map(({ host }) => host.hostname).filter((hostname) => !known.has(hostname)));
 }
+
+/** The clients of those: they hold up no other host, least of all a revocation. */
+export function findNewClients(settings: Settings, missing: readonly Missing[]): ReadonlySet<HostName> {
+  return findNewHosts(
+    settings,
+    missing.filter(({ host }) => host.role === 'smtp-client'),
+  );
+}
+
+type Missing = Pick<HostInventory, 'host'>;
 
 export function leftOutWarning(names: Iterable<string>): { readonly message: string; readonly hint: Hint } {
   return { message: `left out, because there is no certificate yet: ${listSome([...names])}`, hint: { run: ['make'] } };

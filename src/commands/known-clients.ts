@@ -1,12 +1,13 @@
 // Which clients of a fleet are right, recorded for later commands (store/known-clients.ts): after the state is judged,
 // and after a batch is made. In the inventory it returns, those clients take almost no memory.
 
+import type { CertificateInfo } from '../certificate/certificate.js';
 import { isRight } from '../plan/drift.js';
 import { isKnownRight, type HostInventory, type Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
-import type { Settings } from '../settings/settings.js';
-import { isFleet, clientRecord, stampsNoted, stampsOf, writeKnown } from '../store/known-clients.js';
+import type { Settings, SmtpClient } from '../settings/settings.js';
+import { isFleet, clientRecords, stampsNoted, stampsOf, writeKnown, type Stamps } from '../store/known-clients.js';
 import { KnownHost } from '../store/known-host.js';
 import { layoutOf } from '../store/layout.js';
 import { readerOf } from '../store/read-host.js';
@@ -57,15 +58,22 @@ function withKnown(
   const ca = inventory.caCertificate?.info;
   if (ca === undefined) return inventory.hosts;
   const under = { layout: layoutOf(settings), ca, read: readerOf(settings, inventory, sys) };
-  let count = 0;
-  const hosts = inventory.hosts.map((found) => {
+  const right: { found: HostInventory; client: SmtpClient; stamps: Stamps; info: CertificateInfo }[] = [];
+  for (const found of inventory.hosts) {
     const { host, certificate } = found;
     if (isKnownRight(found, inventory) || host.role !== 'smtp-client' || host.isInbound || certificate === undefined)
-      return found;
+      continue;
     const stamps = stampsFor(found);
-    if (stamps === undefined || !isRight(settings, inventory, found, bundles.get(host.hostname), at)) return found;
-    count += 1;
-    return new KnownHost(host, clientRecord(host, stamps, certificate.info), under);
-  });
-  return count === 0 ? inventory.hosts : hosts;
+    if (stamps === undefined || !isRight(settings, inventory, found, bundles.get(host.hostname), at)) continue;
+    right.push({ found, client: host, stamps, info: certificate.info });
+  }
+  if (right.length === 0) return inventory.hosts;
+  const records = clientRecords(right);
+  const known = new Map(
+    right.flatMap(({ found, client }, index) => {
+      const record = records[index];
+      return record === undefined ? [] : [[found, new KnownHost(client, record, under)] as const];
+    }),
+  );
+  return inventory.hosts.map((found) => known.get(found) ?? found);
 }

@@ -9,7 +9,7 @@ import { makeVisitors, type Visitors } from '../check/trials.js';
 import { openFileUnasked } from '../custody/passphrase-file.js';
 import { RelaycertsError } from '../errors.js';
 import type { Issuer } from '../issue/x509.js';
-import { trustedCas } from '../plan/ca-rekey.js';
+import { trustedPem } from '../plan/ca-rekey.js';
 import type { HostInventory } from '../plan/inventory.js';
 import { mostAtOnce } from '../remote/script-run.js';
 import type { SmtpdServer } from '../settings/settings.js';
@@ -32,9 +32,7 @@ export async function checkRelays(
   const isPart = standing.some(({ host }) => host.role === 'smtp-client');
   const hosts = isPart ? standing : inventory.hosts;
   const visitors: Visitors = await makeVisitors(settings, { hosts }, await issuerUnasked(work), at);
-  const ca = trustedCas(inventory)
-    .map(({ info }) => info.pem)
-    .join('');
+  const ca = trustedPem(inventory);
   const reports = await inParallel(relays, mostAtOnce, (relay) => {
     sys.detail(`talking to ${relay.hostname}`);
     return checkRelay(relay, {

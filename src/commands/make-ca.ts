@@ -164,7 +164,7 @@ async function resealed(work: Work, step: StepOf<'reseal'>, given: Secret | unde
   const isKnown = given === undefined || (await assertGivenInFile(work, given));
   const { bytes, isProven } = await sealAgain(work, passphrase, await recipientsOfSettings(work));
   const isSafe = (isProven && isKnown) || passphraseFile === undefined;
-  const kept = isSafe ? undefined : await planKept(passphrasePath, passphraseFile);
+  const kept = isSafe ? undefined : planKept(passphrasePath, passphraseFile);
   const warnings: Problem[] = [];
   if (kept !== undefined && isProven) {
     const message = `the passphrase file that was there could not be opened, so it may be another project's: it is kept as ${quotePath(kept.path)}`;

@@ -6,13 +6,13 @@ import { isWeak, readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import type { Secret } from '../secret.js';
 import { assertSafeFolder } from '../store/safety.js';
-import { statFile } from '../sys/files.js';
+import { lookAt } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 
 /** `run` makes another file. @throws permissions; files - something is there */
 export async function assertNewFile(path: string, run: readonly string[], sys: Sys): Promise<void> {
   await assertSafeFolder(dirname(path), 'custody', sys);
-  if ((await statFile(path)) === undefined) return;
+  if (lookAt(path) === undefined) return;
   throw new RelaycertsError('files', `${quotePath(path)} exists and is not overwritten`, {
     hint: { run, before: 'move it away, or name another file:' },
   });
@@ -35,11 +35,15 @@ export async function obtainNewPassword(request: PasswordRequest, sys: Sys): Pro
     passwordFd === undefined
       ? await askNewPassword(request, sys)
       : await readPassphraseFd(passwordFd, '--password-fd', `password of the ${file}`);
-  if (isWeak(password)) {
-    const message = `the password is short or simple: anyone who gets a copy of the ${file} may guess it`;
-    sys.warn(message, 'choose another one, with at least four random words');
-  }
+  warnIfWeak(password, file, sys);
   return password;
+}
+
+/** For a password that somebody chose. */
+export function warnIfWeak(password: Secret, file: string, sys: Sys): void {
+  if (!isWeak(password)) return;
+  const message = `the password is short or simple: anyone who gets a copy of the ${file} may guess it`;
+  sys.warn(message, 'choose another one, with at least four random words');
 }
 
 async function askNewPassword({ file, run, why }: PasswordRequest, sys: Sys): Promise<Secret> {

@@ -6,13 +6,13 @@ import { operatorKeyOf } from '../custody/passphrase-file.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { shellWord } from '../shell-word.js';
 import { operatorKeyPlace } from '../store/layout.js';
-import { readFile, statFile } from '../sys/files.js';
+import { lookAt, readFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 
 /** @throws files - there is none; permissions - others can read it */
-export async function readOperatorKeyFile(sys: Sys): Promise<OperatorKeyFile> {
+export function readOperatorKeyFile(sys: Sys): OperatorKeyFile {
   const { path } = operatorKeyPlace(sys.configHome);
-  const state = await statFile(path);
+  const state = lookAt(path);
   if (state?.kind === 'file' && (state.mode & 0o077) !== 0) {
     throw new RelaycertsError(
       'permissions',
@@ -20,7 +20,7 @@ export async function readOperatorKeyFile(sys: Sys): Promise<OperatorKeyFile> {
       { hint: `chmod 600 ${shellWord(path)}` },
     );
   }
-  const found = operatorKeyOf({ inventory: { operatorKey: await readFile(path), operatorKeyPath: path }, sys });
+  const found = operatorKeyOf({ inventory: { operatorKey: readFile(path), operatorKeyPath: path }, sys });
   if (found !== undefined) return found;
   throw new RelaycertsError('files', `there is no operator key ${quotePath(path)}`, {
     hint: {

@@ -67,7 +67,7 @@ export async function changePassphrase(options: ChangeOptions, sys: Sys): Promis
     if (!samePublicKey(await decryptPrivateKey(pem, next), privateKey)) {
       throw new Error('the CA key that was just encrypted opens to another key');
     }
-    const kept = passphraseFile === undefined ? undefined : await planKept(passphrasePath, passphraseFile);
+    const kept = passphraseFile === undefined ? undefined : planKept(passphrasePath, passphraseFile);
     await commit({
       after: { ...inventory, caKey: Buffer.from(pem), passphraseFile: bytes },
       entries: [],

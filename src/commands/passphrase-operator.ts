@@ -10,13 +10,14 @@ import { withLock } from '../store/lock.js';
 import { assertSafeFolder } from '../store/safety.js';
 import { replaceFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
+import { warnIfWeak } from './new-file.js';
 import { readOperatorKeyFile } from './operator-key.js';
 import type { GlobalOptions } from './run.js';
 
 /** @throws usage, files, permissions, passphrase, lock, interrupted */
 export async function changeOperatorPassword({ json }: Pick<GlobalOptions, 'json'>, sys: Sys): Promise<void> {
   const { path, mode } = operatorKeyPlace(sys.configHome);
-  const found = await readOperatorKeyFile(sys);
+  const found = readOperatorKeyFile(sys);
   if (!sys.interactive) {
     throw new RelaycertsError('usage', 'operator-password asks for passwords, and there is no terminal to ask on', {
       hint: 'run it on a terminal',
@@ -34,6 +35,7 @@ export async function changeOperatorPassword({ json }: Pick<GlobalOptions, 'json
         sys.say('the operator key has no password, and stays as it is');
         return;
       }
+      if (next !== undefined) warnIfWeak(next, 'operator key', sys);
       const armored = await relockOperatorKey({ armored: unlocked, from: path, password: undefined }, next);
       // Unlocked once more before the old file is replaced.
       const back = await relockOperatorKey({ armored, from: path, password: next }, undefined);

@@ -41,7 +41,7 @@ export async function showPassphrase(options: ShowSecretOptions, sys: Sys): Prom
  * @throws usage, files, permissions, interrupted
  */
 export async function exportKey(options: ShowSecretOptions, sys: Sys): Promise<void> {
-  const operatorKey = await readOperatorKeyFile(sys);
+  const operatorKey = readOperatorKeyFile(sys);
   await agree(options, sys, secretQuestion('export-key', 'Print the operator key, a private key, here?'));
   const armored = operatorKey.armored.revealText();
   const { fingerprint, isLocked } = await readOperatorKey(operatorKey);

@@ -3,7 +3,6 @@
 
 import { caNameOf, generationOf } from '../certificate/ca-name.js';
 import { parseCertificate } from '../certificate/certificate.js';
-import { isSignedBy } from '../certificate/verify.js';
 import { openPassphraseFile } from '../custody/passphrase-file.js';
 import { RelaycertsError, commandText, listSome } from '../errors.js';
 import { generateKey } from '../issue/keys.js';
@@ -11,10 +10,10 @@ import { encryptPrivateKey } from '../issue/pbes2.js';
 import type { Issuer } from '../issue/x509.js';
 import { curedByRenewal, isNextCaUseless } from '../plan/ca-problems.js';
 import { caStageOf, isOfFormerCa, renewCaArgs, trustedCas } from '../plan/ca-rekey.js';
+import { CertificateStep } from '../plan/host-step.js';
 import { judgeInstallation } from '../plan/installed.js';
 import type { FoundCa, Inventory } from '../plan/inventory.js';
 import { leafDays } from '../plan/leaf-days.js';
-import type { HostStep } from '../plan/plan.js';
 import { isBlocked, retiredWords, stillListed } from '../plan/retirement.js';
 import { clockWarnings } from '../plan/warnings.js';
 import { renderCaStage, type CaStage } from '../render/ca-renewal.js';
@@ -137,9 +136,7 @@ async function takeOver(work: Work, given: Secret | undefined): Promise<Stage> {
   const validDays = leafDays(settings, state.caCertificate?.info, at);
   const steps = state.hosts
     .filter((found) => isOfFormerCa(found, state))
-    .map(({ host: { role, hostname }, certificatePath: path }): HostStep => {
-      return { kind: 'certificate', event: 'renewed', path, role, hostname, validDays };
-    });
+    .map((found) => new CertificateStep(found, 'renewed', validDays));
   const { progress } = work.sys;
   progress.begin('certificates', steps.length);
   const certified = await certify(settings, state, steps, { issuer, keys: new Map(), at, progress });
@@ -170,7 +167,7 @@ async function retireFormer(work: Work): Promise<Stage> {
   const { info } = formerCa.certificate;
   const ca = certifiedCa(inventory);
   const old = inventory.hosts.flatMap(({ host, previous, isRevoked }) =>
-    isRevoked || previous === undefined || isSignedBy(previous.info, ca.info) ? [] : [{ host, info: previous.info }],
+    isRevoked || previous === undefined || previous.info.isSignedBy(ca.info) ? [] : [{ host, info: previous.info }],
   );
   const names = old.map(({ host }) => host.hostname);
   return {

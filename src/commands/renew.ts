@@ -8,6 +8,7 @@ import { caStageOf, renewCaArgs } from '../plan/ca-rekey.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { hostsIn } from '../plan/install.js';
 import { leafDays } from '../plan/leaf-days.js';
+import { CertificateStep, KeyStep } from '../plan/host-step.js';
 import type { HostStep } from '../plan/plan.js';
 import { outsideOf } from '../plan/reissue.js';
 import { planRenewals } from '../plan/renew.js';
@@ -156,10 +157,7 @@ function planRekeys(work: Work, chosen: readonly HostInventory[]): Chosen {
   const validDays = leafDays(settings, inventory.caCertificate?.info, at);
   const steps = chosen
     .filter(({ previous }) => previous === undefined)
-    .flatMap(({ host: { role, hostname }, keyPath, certificatePath: path }): readonly HostStep[] => [
-      { kind: 'key', path: keyPath, role, hostname, keyType },
-      { kind: 'certificate', event: 'renewed', path, role, hostname, validDays },
-    ]);
+    .flatMap((found) => [new KeyStep(found, keyType), new CertificateStep(found, 'renewed', validDays)]);
   return { steps, blocked };
 }
 

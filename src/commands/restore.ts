@@ -43,7 +43,7 @@ export async function restore(options: RestoreOptions, sys: Sys): Promise<void> 
   const from = resolve(sys.cwd, options.file);
   const folder = dirname(options.settings);
   await assertEmpty(folder, from);
-  const bytes = await readFile(from, { limit: largestBackup, followLink: true });
+  const bytes = readFile(from, { limit: largestBackup, followLink: true });
   if (bytes === undefined) {
     throw new RelaycertsError('files', `there is no file ${quotePath(from)}`, { hint: 'name the file of the backup' });
   }
@@ -130,7 +130,7 @@ async function obtainPassword({ passwordFd, file }: RestoreOptions, sys: Sys): P
 async function custodyWrites(content: BackupContent, sys: Sys): Promise<readonly FileWrite[]> {
   const { settings, kept, operatorKey } = content;
   const place = operatorKeyPlace(sys.configHome);
-  const present = await readFile(place.path);
+  const present = readFile(place.path);
   const passphraseFile = await sealForHere(content, present, sys);
   for (const bytes of [...(passphraseFile ? [passphraseFile] : []), ...kept.values()]) {
     readSealedTo(bytes, { from: settings.passphrase.file });
@@ -143,7 +143,7 @@ async function custodyWrites(content: BackupContent, sys: Sys): Promise<readonly
   ];
   const writes: FileWrite[] = [];
   for (const [to, bytes] of files) {
-    const found = bytes && (await readFile(to, { followLink: true }));
+    const found = bytes && readFile(to, { followLink: true });
     if (bytes === undefined || found?.equals(bytes) === true) continue;
     if (found !== undefined) throw inTheWayError(to);
     writes.push({ path: to, bytes, mode: 0o600, folderMode: 0o700, isNew: true });

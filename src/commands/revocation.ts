@@ -34,7 +34,7 @@ export async function planRevocationOf(
 ): Promise<Revocation> {
   const layout = layoutOf(settings);
   const found = foundOf(inventory, one);
-  const { entries: log } = await readLedger(layout);
+  const { entries: log } = readLedger(layout);
   const its = log.filter(({ role, name }) => role === one.role && name === one.hostname);
   const lines = revokedLines(one, withBundleCertificate(settings, found), its, at);
   const files = await planRevocation(layout, one, lines.at(-1)?.serial);

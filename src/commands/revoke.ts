@@ -5,6 +5,7 @@
 import { RelaycertsError, commandText, errorObject, listSome, timeText } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { tableName } from '../plan/bundle-names.js';
+import { caStageOf } from '../plan/ca-rekey.js';
 import { isFormer } from '../plan/former-hosts.js';
 import { hostsIn, type Install } from '../plan/install.js';
 import type { Inventory } from '../plan/inventory.js';
@@ -100,7 +101,7 @@ function renderTold(
     ? ['show', one.hostname, '--section', 'request']
     : ['make', '--again', one.hostname];
   const command = commandText(sys.program, isGone ? ['add', one.hostname] : again);
-  if (one.role === 'smtpd-server') return renderRelayRevocation(settings, one, command);
+  if (one.role === 'smtpd-server') return renderRelayRevocation(settings, one, command, caStageOf(inventory));
   const isBroken = contradictionsOf(settings, inventory, at).length > 0;
   return renderTableChange(settings, one, tables, command, isBroken);
 }

@@ -86,7 +86,7 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     const needed = hosts.filter((one) => wanted.includes(one) || (hasPins && one.host.role === 'smtp-client'));
     const missing = needed.filter(isMissing);
     if (missing.length > 0) {
-      const added = await findNewClients(settings, missing);
+      const added = findNewClients(settings, missing);
       if (missing.some(({ host: { hostname } }) => !added.has(hostname) || named.has(hostname))) {
         throw notCertifiedError(missing.map(({ host }) => host.hostname));
       }
@@ -95,7 +95,7 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
       wanted = wanted.filter((one) => !isMissing(one));
     }
   }
-  const pins = pinsOf(settings, { hosts });
+  const pins = [...pinsOf(settings, { hosts })];
   const toShown = ({ host, keyPlace, isRevoked }: CertifiedHost): Shown =>
     showHost(settings, host, pins, { section, undo, forceRoutes, keyPlace, isRevoked });
   if (format === 'html') {

@@ -161,7 +161,7 @@ async function readRequest(file: string, sys: Sys): Promise<RequestInfo> {
   const bytes =
     file === '-'
       ? await sys.readStdin(requestLimit)
-      : await readFile(resolve(sys.cwd, file), { limit: requestLimit, followLink: true });
+      : readFile(resolve(sys.cwd, file), { limit: requestLimit, followLink: true });
   if (bytes !== undefined) return parseRequest(bytes, { from });
   throw new RelaycertsError('files', `there is no file ${from}`, {
     hint: { run: ['show', 'HOST', '--section', 'request'], after: 'prints how to make it' },

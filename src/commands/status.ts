@@ -62,7 +62,7 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
   const given = options.passphraseFd === undefined ? undefined : await readPassphraseFd(options.passphraseFd);
   const { settings, found, at } = await reading(options, sys, async (one) => ({
     inventory: await readInventory(one, sys),
-    ledger: await readLedger(layoutOf(one)),
+    ledger: readLedger(layoutOf(one)),
     installed: readInstalled(layoutOf(one)),
   }));
   const { inventory, ledger, installed } = found;

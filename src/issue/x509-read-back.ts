@@ -10,7 +10,6 @@ import * as reader from '@peculiar/asn1-x509';
 import { profiles } from '../certificate/profile.js';
 import { type CertificateInfo, parseCertificate } from '../certificate/certificate.js';
 import { keyTypeOfSpki } from '../certificate/public-key.js';
-import { isSignedBy } from '../certificate/verify.js';
 import { type Contents, keyUsageOf, signatures } from './x509-build.js';
 
 /**
@@ -36,7 +35,7 @@ function differences(
   const profile = profiles[contents.kind];
   return falseIn({
     serial: info.serial === serial.toString('hex'),
-    issuer: isSignedBy(info, ca ?? info),
+    issuer: info.isSignedBy(ca ?? info),
     subject: info.subject.equals(contents.subject),
     notBefore: info.notBefore.getTime() === contents.notBefore.getTime(),
     notAfter: info.notAfter.getTime() === contents.notAfter.getTime() && contents.notAfter > contents.notBefore,

@@ -190,12 +190,16 @@ export function ordinaryLines(isAwaited: () => boolean): (text: string, from: nu
       if (end < 0) end = Number.MAX_SAFE_INTEGER;
     }
     if (end > to || !beginsOrdinary(text, end + 3)) return false;
-    const program = text.lastIndexOf(' ', text.lastIndexOf('[', end)) + 1;
-    if (program < from || !text.startsWith('postfix', program)) return false;
+    const bracket = text.lastIndexOf('[', end);
+    const at = text.lastIndexOf(' ', bracket) + 1;
+    if (at < from) return false;
+    const program = text.slice(at, bracket);
+    // Postfix under any syslog_name, and no other program of a home host.
+    if (!program.includes('/')) return false;
     // Of our lines, those about known clients and delivered mail matter.
     const first = text.charCodeAt(end + 3);
     if (first === 0x64) return !isAwaited();
-    return first === 0x63 || isAt(idle, text, end + 3) || !ourTag.test(text.slice(program, end));
+    return first === 0x63 || isAt(idle, text, end + 3) || !ourTag.test(program);
   };
 }
 

@@ -7,7 +7,7 @@ import kinds from './log-lines.json' with { type: 'json' };
 
 /** Whose fault it is, and so where its cure is run: the host that logged it, the other one, or the one in a role. */
 const places = ['here', 'peer', 'home', 'relay'] as const;
-export type Place = (typeof places)[number];
+type Place = (typeof places)[number];
 
 /** One kind of failure. */
 export interface LogKind {

@@ -3,7 +3,6 @@
 // There are three stages, and every host is installed after each: 1, the new CA is made, and every host trusts both; 2,
 // the new CA signs every leaf; 3, the old CA is removed. Until then a leaf of either CA is valid.
 
-import { isSignedBy } from '../certificate/verify.js';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import type { FoundCertificate, HostInventory, Inventory } from './inventory.js';
 
@@ -26,16 +25,23 @@ export function signerOf(
   inventory: Pick<Cas, 'caCertificate' | 'formerCa'>,
 ): FoundCertificate | undefined {
   const former = inventory.formerCa?.certificate;
-  return former !== undefined && isSignedBy(leaf, former.info) ? former : inventory.caCertificate;
+  return former !== undefined && leaf.isSignedBy(former.info) ? former : inventory.caCertificate;
 }
 
 /** True if the former CA signed this host's certificate, so the second stage is not done for it. */
 export function isOfFormerCa({ certificate, isRevoked }: HostInventory, inventory: Inventory): boolean {
   if (isRevoked || certificate === undefined || inventory.formerCa === undefined) return false;
-  return isSignedBy(certificate.info, inventory.formerCa.certificate.info);
+  return certificate.info.isSignedBy(inventory.formerCa.certificate.info);
 }
 
 /** Every CA certificate that hosts trust, the oldest first. */
 export function trustedCas({ formerCa, caCertificate, nextCa }: Cas): readonly FoundCertificate[] {
   return [formerCa?.certificate, caCertificate, nextCa?.certificate].filter((found) => found !== undefined);
+}
+
+/** The file with them in every bundle. */
+export function trustedPem(cas: Cas): string {
+  return trustedCas(cas)
+    .map(({ info }) => info.pem)
+    .join('');
 }

@@ -21,6 +21,12 @@ export interface DeployedHost {
   readonly seen: SeenHost | undefined;
 }
 
+/** A relay that cannot be installed yet: clients wait for it. */
+export function unmadeRelay(hostname: HostName): DeployedHost {
+  const expected = { certificate: '', authorities: [], table: undefined, configuration: undefined };
+  return { hostname, role: 'smtpd-server', expected, issuer: '', seen: undefined };
+}
+
 export interface Visit {
   readonly hostname: HostName;
   readonly files: VisitFiles;

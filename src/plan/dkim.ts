@@ -96,7 +96,7 @@ export function ed25519Warnings(keys: readonly Pick<FoundDkimKey, 'keyType' | 's
 }
 
 /** Why the next stage is not due yet. */
-export type DkimWait =
+type DkimWait =
   | { readonly kind: 'until'; readonly time: Date }
   /** These hosts are not known to sign with the new key. */
   | { readonly kind: 'hosts'; readonly hosts: readonly HostName[] };

@@ -39,7 +39,17 @@ export function installOfAll(settings: Settings, news: ReadonlyMap<HostName, rea
 }
 
 export function joinNews(before: readonly News[], after: readonly News[]): readonly News[] {
-  return kindsOfNews.filter((kind) => before.includes(kind) || after.includes(kind));
+  return oneList(kindsOfNews.filter((kind) => before.includes(kind) || after.includes(kind)));
+}
+
+const lists = new Map<string, readonly News[]>();
+
+/** The same value for equal lists, because a fleet has one a host. */
+function oneList(news: readonly News[]): readonly News[] {
+  const name = news.join(' ');
+  const known = lists.get(name) ?? news;
+  lists.set(name, known);
+  return known;
 }
 
 /** Their names. */

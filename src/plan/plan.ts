@@ -8,10 +8,11 @@ import { inboundFiles } from './inbound.js';
 import { tunnelFiles } from './tunnel.js';
 import { quotePath, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
-import type { Dkim, HostSettings, KeyType, Settings } from '../settings/settings.js';
+import type { Dkim, KeyType, Settings } from '../settings/settings.js';
 import { bundleFiles, bundleNames } from './bundle-names.js';
 import { caProblems } from './ca-problems.js';
 import { hostProblems, requestProblems, revokedKeyProblems } from './host-problems.js';
+import { BundleStep, CertificateStep, KeyStep } from './host-step.js';
 import { isKnownRight, type Custody, type Inventory } from './inventory.js';
 import { dkimFiles, dkimKeyFile, ed25519Warnings, keyTypeWarnings, newDkimKeys } from './dkim.js';
 import { leafDays } from './leaf-days.js';
@@ -27,7 +28,10 @@ import {
 } from './warnings.js';
 
 /** One thing to make, at `path`. The steps of a plan are in the order in which they are carried out. */
-export type Step = { readonly path: string } & (
+export type Step = KeyStep | CertificateStep | BundleStep | StepForAll;
+
+/** What is not for one host. */
+type StepForAll = { readonly path: string } & (
   | { readonly kind: 'operator-key' }
   | { readonly kind: 'passphrase'; readonly recipients: readonly string[] }
   /** Encrypts the existing passphrase again; `removed` as in RecipientChange. */
@@ -41,21 +45,11 @@ export type Step = { readonly path: string } & (
       readonly selector: string;
       readonly keyType: Dkim['keyType'];
     }
-  | (Pick<HostSettings, 'role' | 'hostname'> &
-      (
-        | { readonly kind: 'key'; readonly keyType: KeyType }
-        /**
-         * The ledger's word for it: the first certificate, or a new one for the same key. For messages: cut to the CA's
-         * days.
-         */
-        | { readonly kind: 'certificate'; readonly event: 'issued' | 'renewed'; readonly validDays: number }
-        | { readonly kind: 'bundle'; readonly files: readonly string[] }
-      ))
 );
 
 export type StepOf<Kind extends Step['kind']> = Extract<Step, { readonly kind: Kind }>;
 /** What a host gets. */
-export type HostStep = StepOf<'key'> | StepOf<'certificate'>;
+export type HostStep = KeyStep | CertificateStep;
 
 export function isHostStep(step: Step): step is HostStep {
   return step.kind === 'key' || step.kind === 'certificate';
@@ -129,7 +123,6 @@ export function planMake(
   }
   const validDays = leafDays(settings, inventory.caCertificate?.info, at);
   for (const found of inventory.hosts) {
-    const { role, hostname } = found.host;
     if (found.isRevoked) continue;
     ofHosts.push(...hostWarnings(found, settings, at));
     if (isKnownRight(found, inventory) || !isForMake(found, inventory)) continue;
@@ -140,10 +133,9 @@ export function planMake(
     }
     const isNew = found.certificate === undefined;
     if (isNew && found.key === undefined && found.request === undefined) {
-      keys.push({ kind: 'key', path: found.keyPath, role, hostname, keyType: settings.certificates.keyType });
+      keys.push(new KeyStep(found, settings.certificates.keyType));
     }
-    const event = isNew ? 'issued' : 'renewed';
-    certificates.push({ kind: 'certificate', event, path: found.certificatePath, role, hostname, validDays });
+    certificates.push(new CertificateStep(found, isNew ? 'issued' : 'renewed', validDays));
   }
   if (certificates.length > 0) unsealed.push(...passphraseSteps(settings, inventory, custody, problems));
   const signing = dkimSteps(settings, inventory, at);
@@ -224,11 +216,12 @@ function bundleSteps(
   );
   return inventory.hosts.flatMap((found) => {
     if (found.isRevoked || isKnownRight(found, inventory)) return [];
-    const { host, bundle, bundleFolder, request } = found;
-    const { role, hostname } = host;
+    const { host, bundle, request } = found;
+    const { hostname } = host;
     const wanted = bundles.get(hostname);
     // A held host without a certificate.
     if (wanted === undefined && !newCa && !reissued.has(hostname)) return [];
+    if (wanted === undefined) return [new BundleStep(found, settings)];
     const names = bundleNames(domain, hostname);
     const changed = new Set([
       ...(newCa ? [names.ca] : []),
@@ -236,13 +229,12 @@ function bundleSteps(
       ...(newPin ? [names.table] : []),
       ...(newRelayPin ? inboundFiles(host) : []),
       ...(newPin ? tunnelFiles(settings, host) : []),
-      ...(wanted === undefined ? bundleFiles(settings, host, 'here') : staleFiles(bundle, wanted)),
+      ...staleFiles(bundle, wanted),
       ...(signing.length > 0 ? dkimFiles(settings, host) : []),
     ]);
     const files = bundleFiles(settings, host, request === undefined ? 'here' : 'host').filter((name) =>
       changed.has(name),
     );
-    if (files.length === 0) return [];
-    return [{ kind: 'bundle' as const, path: bundleFolder, role, hostname, files }];
+    return files.length === 0 ? [] : [new BundleStep(found, settings, files)];
   });
 }

@@ -17,7 +17,7 @@ export interface BlockList {
  * The block lists. Without answers of their own, they get some that leave out 127.255.255.x: with these Spamhaus says
  * that it does not answer at all, and every mail would be refused.
  */
-export function blockLists({ dnsbl }: Pick<RelayPort25, 'dnsbl'>): readonly BlockList[] {
+function blockLists({ dnsbl }: Pick<RelayPort25, 'dnsbl'>): readonly BlockList[] {
   return dnsbl.map((entry) => {
     const [name = '', answers] = entry.split('=');
     return { name, answers: answers ?? (isSpamhaus(name) ? '127.0.0.[2..11]' : '127.0.0.[2..254]') };

@@ -4,12 +4,10 @@
 import type { CertificateInfo } from '../certificate/certificate.js';
 import type { HostName } from '../names.js';
 import type { Settings } from '../settings/settings.js';
+import { CertificateStep } from './host-step.js';
 import type { HostInventory } from './inventory.js';
 import { daysLeft, leafDays } from './leaf-days.js';
-import type { Step } from './plan.js';
 import { isBlocked } from './retirement.js';
-
-type CertificateStep = Extract<Step, { readonly kind: 'certificate' }>;
 
 export interface Renewals {
   readonly steps: readonly CertificateStep[];
@@ -36,14 +34,14 @@ export function planRenewals(
   const blocked: HostName[] = [];
   const validDays = leafDays(settings, ca, at);
   for (const found of hosts) {
-    const { host, certificate, certificatePath } = found;
+    const { host, certificate } = found;
     if (certificate === undefined) throw new TypeError(`${host.hostname} has no certificate to renew`);
-    const { role, hostname } = host;
+    const { hostname } = host;
     const left = daysLeft(certificate.info, at);
     if (!force && left >= settings.certificates.renewBeforeDays) notDue.push({ hostname, daysLeft: left });
     else if (!force && endsWithCa(certificate.info, ca)) capped.push(hostname);
     else if (isBlocked(found, settings)) blocked.push(hostname);
-    else steps.push({ kind: 'certificate', event: 'renewed', path: certificatePath, role, hostname, validDays });
+    else steps.push(new CertificateStep(found, 'renewed', validDays));
   }
   return { steps, notDue, capped, blocked };
 }

@@ -4,7 +4,7 @@
 
 import type { HostName } from '../names.js';
 import { bundleNames, tableName } from '../plan/bundle-names.js';
-import { trustedCas } from '../plan/ca-rekey.js';
+import { trustedPem } from '../plan/ca-rekey.js';
 import { inboundFiles, peersName } from '../plan/inbound.js';
 import { isKnownRight, type HostInventory, type Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
@@ -45,7 +45,7 @@ export function bundlesOf(
 ): Bundles {
   const bundles = new Map<HostName, ReadonlyMap<string, Buffer>>();
   if (inventory.caCertificate === undefined) return bundles;
-  const cas = Buffer.concat(trustedCas(inventory).map(({ info }) => Buffer.from(info.pem)));
+  const cas = Buffer.from(trustedPem(inventory));
   for (const found of only) {
     if (isKnownRight(found, inventory)) continue;
     const { host, key, request, certificate, isRevoked } = found;

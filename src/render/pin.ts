@@ -46,11 +46,12 @@ export function relayPinsOf({ hosts }: { readonly hosts: readonly Omit<Certified
 }
 
 /** The pins of all clients that have a certificate and are not revoked, in the settings' order. */
-export function pinsOf(
+export function* pinsOf(
   { postfix }: Settings,
   { hosts }: { readonly hosts: readonly Omit<CertifiedHost, 'keyPlace'>[] },
-): readonly Pin[] {
-  return hosts.flatMap((found) => (found.host.role === 'smtp-client' ? pinsOfHost(found, postfix.pin) : []));
+): Generator<Pin, undefined> {
+  for (const found of hosts) if (found.host.role === 'smtp-client') yield* pinsOfHost(found, postfix.pin);
+  return undefined;
 }
 
 function pinsOfHost(

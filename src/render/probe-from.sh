@@ -43,6 +43,22 @@ converse() {
   while await_reply; do :; done
 }
 
+# Sets $limit, which ends a command after a minute: a server that says nothing would keep it for as long as it likes. A
+# group of its own, as timeout(1) makes without --foreground, would be out of reach of a limit around this script; busybox
+# makes none, and has no such option.
+find_limit() {
+  limit=
+  for words in 'timeout --foreground' timeout; do
+    ! $words 9 true >/dev/null 2>&1 || { limit="$words 60" && return; }
+  done
+}
+
+# Runs openssl s_client. 124 is the limit, and with busybox its signal.
+connect() {
+  $limit openssl s_client "$@" && result=0 || result=$?
+  case $result in 124 | 143) echo 'Connection timed out' ;; esac
+}
+
 # $1 is a host's name, $2 its address and port, the rest are options about the certificate.
 try_peer() {
   name=$1
@@ -51,7 +67,7 @@ try_peer() {
   # shellcheck disable=SC2094 # a named pipe leads from the second back to the first
   {
     converse <"$replies" |
-      openssl s_client -quiet -crlf -starttls smtp -connect "$place" -servername "$name" -verify_hostname "$name" \
+      connect -quiet -crlf -starttls smtp -connect "$place" -servername "$name" -verify_hostname "$name" \
         -verify_return_error -CAfile "$folder/$ca" "$@" >"$replies" 2>&1 4>&-
   } 4>&1 | lines
 }
@@ -63,6 +79,7 @@ probe_from() {
     section end
     return
   fi
+  find_limit
   folder_of_replies=$(mktemp -d) || exit
   trap 'rm -rf "$folder_of_replies"' EXIT
   trap 'exit 1' HUP INT PIPE TERM

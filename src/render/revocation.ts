@@ -34,18 +34,35 @@ export function renderTableChange(
   });
 }
 
-/** A relay has no pin in any table. `again` is the command that makes its files again. */
-export function renderRelayRevocation(settings: Settings, { hostname }: HostSettings, again: string): string {
+/** What follows the command for the next stage, by the stage of a CA rekey that is in progress. */
+const stagesLeft = {
+  0: 'and install every host after each of the three stages.',
+  1: 'and install every host after each of the two stages that are left.',
+  2:
+    'and install every host. The new CA signed that certificate too, so then run the\n' +
+    'last command three times more, and install every host after each stage.',
+} as const;
+
+/**
+ * A relay has no pin in any table. `again` is the command that makes its files again. No stage of a CA rekey begins
+ * before the one in progress is installed.
+ */
+export function renderRelayRevocation(
+  settings: Settings,
+  { hostname }: HostSettings,
+  again: string,
+  stage: keyof typeof stagesLeft,
+): string {
   const run = (...words: readonly string[]): string => commandText(settings.program, words);
   return renderNowRun(
     {
       words: `Anyone with the key of ${hostname} can pose as it\nuntil its clients no longer trust it. To keep its name, run:`,
-      run: [again, run('renew', '--ca', '--rekey')],
+      run: [again, run('deploy'), run('renew', '--ca', '--rekey')],
     },
     {
       words:
-        'and install every host after each of the three stages. Or give it another name\n' +
-        'in the settings, or remove it there, then install every client after:',
+        `${stagesLeft[stage]}\nOr give it another name in the settings, or remove it there, then install\n` +
+        'every client after:',
       run: [run('make')],
     },
   );

@@ -69,15 +69,16 @@ lacks_hop() {
   esac
 }
 
-# What the table $1 has for the sender $2, or for its domain.
+# What the tables in $1, one per line, have for the sender $2, or for its domain.
 lookup_sender() {
-  found=$(lookup "$1" "$2")
-  echo "${found:-$(lookup "$1" "@${2##*@}")}"
+  [ -n "$1" ] || return 0
+  found=$(printf '%s\n' "$1" | lookup_in "$2")
+  echo "${found:-$(printf '%s\n' "$1" | lookup_in "@${2##*@}")}"
 }
 
 # The same for route $3 of entry $2 in the table $1, if it is the one that chooses by sender.
 lacks_sender_hop() {
-  [ "$1" != transport_maps ] && lacks_hop "$3" && [ -z "$(lookup_sender sender_dependent_relayhost_maps "$2")" ]
+  [ "$1" != transport_maps ] && lacks_hop "$3" && [ -z "$(lookup_sender "$hops_by_sender" "$2")" ]
 }
 
 # One line per route of the tables that choose a transport: "stops ..." if it takes ours to another host, or another one
@@ -163,7 +164,7 @@ sender_routes() {
   table=sender_dependent_relayhost_maps
   entries_of "$table" | while IFS=' ' read -r entry route; do
     # A table that cannot be listed may send any sender anywhere.
-    case $(lookup_sender sender_dependent_default_transport_maps "$entry") in
+    case $(lookup_sender "$transports_by_sender" "$entry") in
       '' | :* | "$transport":* | DUNNO) is_relay "$route" || echo "stops $table: $entry $route" ;;
       *) echo "keeps $table: $entry $route" ;;
     esac
@@ -180,6 +181,9 @@ service_routes() {
 # Finds mail that would bypass the relay, or go through our transport to a host that it does not accept.
 find_routes() {
   relays=$(settings_of main.cf | sed -n 's/^relayhost=//p')
+  # Once, because there may be thousands of senders.
+  hops_by_sender=$(tables_of sender_dependent_relayhost_maps)
+  transports_by_sender=$(tables_of sender_dependent_default_transport_maps)
   routes=$({ transport_routes && sender_routes && relay_routes && service_routes; } | sort -u)
 }
 

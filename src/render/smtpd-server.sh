@@ -32,21 +32,24 @@ warn_of_hand_edits() {
 }
 
 warn_of_main_cf() {
-  value=$(value_of inet_interfaces)
-  case $value in
-    loopback-only | localhost | 127.0.0.1) warn "inet_interfaces = $value: no other host can reach port $port" ;;
-  esac
-  value=$(value_of inet_protocols)
-  # The fourth column is the scope: 00 is a global internet address.
-  if [ "$value" = ipv4 ] && awk '$4 == "00" { found = 1 } END { exit !found }' /proc/net/if_inet6 2>/dev/null; then
-    warn "inet_protocols = ipv4: a home with only IPv6 cannot reach port $port, though this host has an IPv6 address"
-  elif [ "$value" = ipv6 ]; then
-    warn "inet_protocols = ipv6: a home with only IPv4 cannot reach port $port"
-  fi
-  value=$(value_of message_size_limit)
-  if [ "$value" -gt 0 ] && [ "$value" -lt 10240000 ] && ! settings_of "$service" | grep -q '^message_size_limit='; then
-    warn "message_size_limit = $value, less than Postfix's default: larger mail waits at home, and then bounces; raise it in main.cf, or in smtpdServers[].overrides"
-  fi
+  values_of -x inet_interfaces inet_protocols message_size_limit | while IFS='=' read -r name value; do
+    case $name=$value in
+      inet_interfaces=loopback-only | inet_interfaces=localhost | inet_interfaces=127.0.0.1)
+        warn "inet_interfaces = $value: no other host can reach port $port"
+        ;;
+      inet_protocols=ipv4)
+        # The fourth column is the scope: 00 is a global internet address.
+        ! awk '$4 == "00" { found = 1 } END { exit !found }' /proc/net/if_inet6 2>/dev/null ||
+          warn "inet_protocols = ipv4: a home with only IPv6 cannot reach port $port, though this host has an IPv6 address"
+        ;;
+      inet_protocols=ipv6) warn "inet_protocols = ipv6: a home with only IPv4 cannot reach port $port" ;;
+      message_size_limit=*)
+        if [ "$value" -gt 0 ] && [ "$value" -lt 10240000 ] && ! settings_of "$service" | grep -q '^message_size_limit='; then
+          warn "message_size_limit = $value, less than Postfix's default: larger mail waits at home, and then bounces; raise it in main.cf, or in smtpdServers[].overrides"
+        fi
+        ;;
+    esac
+  done
   {
     all_services | while IFS=' ' read -r id _; do settings_of "$id"; done |
       sed -n 's/^\(smtpd_recipient_restrictions\)=.*/ours \1/p; s/^\(smtpd_sender_restrictions\)=.*/ours \1/p; s/^\(.*\)=$/ours \1/p'

@@ -5,11 +5,14 @@
 
 import { basename } from 'node:path';
 import { quote, RelaycertsError } from '../errors.js';
-import { readFileNow } from '../sys/files.js';
+import { readFile } from '../sys/files.js';
+import { keepHeapSmall } from '../sys/heap.js';
 
 /** Octets; a line with a hostname has about 30. */
 const mostOctets = 64 << 20;
 const mostClients = 200_000;
+/** Octets of a file with at least a thousand clients. */
+const manyOctets = 32 << 10;
 
 const listKeys: ReadonlySet<string> = new Set(['altNames', 'senders']);
 const numberKeys: ReadonlySet<string> = new Set(['sshPort', 'tlsLogLevel']);
@@ -27,7 +30,7 @@ export interface ClientRow {
 
 /** The file's bytes; undefined if the file does not exist. @throws files */
 export function readClients(path: string): Buffer | undefined {
-  return readFileNow(path, { limit: mostOctets, followLink: true });
+  return readFile(path, { limit: mostOctets, followLink: true });
 }
 
 /** The rows of the file at this path, or of the bytes it will have. @throws settings - with the line */
@@ -35,6 +38,7 @@ export function readClientRows(path: string, bytes = readClients(path)): readonl
   if (bytes === undefined) {
     throw refuse(`no clients file ${quote(path)}`, 'make it, or write the clients into the settings: [ ... ]');
   }
+  if (bytes.length > manyOctets) keepHeapSmall();
   const name = basename(path);
   const lines = linesOf(bytes, name);
   const rows = path.endsWith('.csv') ? readCsv(lines, name) : readJsonLines(lines, name);

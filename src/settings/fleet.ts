@@ -3,12 +3,12 @@
 
 import { basename, dirname } from 'node:path';
 import { quote, RelaycertsError } from '../errors.js';
-import { completeHostName, findHostName, parseSshHost } from '../names.js';
+import { completeHostName, findHostName, parseSshHost, type HostName, type Sender, type SshUser } from '../names.js';
 import { readClientRows, readClients, type ClientRow } from './clients-file.js';
 import { findContradictions, formatPath, member, resolvePath } from './contradictions.js';
 import type { Path } from './kinds.js';
 import { mostProblems, nameFile, parseSettings, type SettingsContext } from './schema.js';
-import type { Settings, SmtpClient } from './settings.js';
+import type { Container, MailProgram, Settings, SmtpClient, Ssh } from './settings.js';
 
 /**
  * The settings of a file's JSON value, with the clients of the file it names, or of that file's future bytes. @throws
@@ -37,16 +37,21 @@ export function parseWithClients(value: unknown, context: SettingsContext, bytes
   });
   const settings = parseSettings(valueWith(kinds), context, placeIn(kinds));
   if (kinds.length === rows.length) return { ...settings, clientsFile: path };
-  const modelOf = new Map(kinds.map(({ kind }, index) => [kind, settings.smtpClients[index]]));
+  const kindOf = new Map(
+    kinds.flatMap(({ kind, rest }, index): readonly [string, Kind][] => {
+      const model = settings.smtpClients[index];
+      return model === undefined
+        ? []
+        : [[kind, { model, hasSshHost: 'sshHost' in rest, home: settings.inbound?.home }]];
+    }),
+  );
   const clients: SmtpClient[] = [];
   const problems: { readonly message: string; readonly hint: string }[] = [];
-  for (const { line, hostname: text, kind, rest } of rows) {
-    const model = modelOf.get(kind);
-    if (model === undefined) throw new TypeError('a row without its kind');
+  for (const { line, hostname: text, kind: name } of rows) {
+    const kind = kindOf.get(name);
+    if (kind === undefined) throw new TypeError('a row without its kind');
     try {
-      const hostname = completeHostName(text, settings.domain);
-      const ssh = 'sshHost' in rest ? model.ssh : { ...model.ssh, host: parseSshHost(hostname) };
-      clients.push({ ...model, hostname, ssh, isInbound: settings.inbound?.home === hostname });
+      clients.push(new FleetClient(completeHostName(text, settings.domain), kind));
     } catch (error) {
       if (!(error instanceof RelaycertsError)) throw error;
       if (problems.length >= mostProblems) break;
@@ -63,6 +68,61 @@ export function parseWithClients(value: unknown, context: SettingsContext, bytes
     throw new RelaycertsError('settings', problems.map(({ message }) => message).join('; '), { problems });
   }
   return { ...settings, clientsFile: path, smtpClients: [first, ...clients.slice(1)] };
+}
+
+/** What clients with the same keys in their rows share. */
+interface Kind {
+  readonly model: SmtpClient;
+  readonly hasSshHost: boolean;
+  readonly home: HostName | undefined;
+}
+
+/** One of many clients, of which only the name is kept. */
+class FleetClient implements SmtpClient {
+  readonly hostname: HostName;
+  readonly #kind: Kind;
+
+  constructor(hostname: HostName, kind: Kind) {
+    this.hostname = hostname;
+    this.#kind = kind;
+  }
+
+  get role() {
+    return this.#kind.model.role;
+  }
+
+  get ssh(): Ssh {
+    const { model, hasSshHost } = this.#kind;
+    return hasSshHost ? model.ssh : { ...model.ssh, host: parseSshHost(this.hostname) };
+  }
+
+  get isInbound(): boolean {
+    return this.#kind.home === this.hostname;
+  }
+
+  get altNames(): readonly HostName[] {
+    return this.#kind.model.altNames;
+  }
+
+  get container(): Container | undefined {
+    return this.#kind.model.container;
+  }
+
+  get tlsLogLevel(): number {
+    return this.#kind.model.tlsLogLevel;
+  }
+
+  get program(): MailProgram {
+    return this.#kind.model.program;
+  }
+
+  get programUser(): SshUser {
+    return this.#kind.model.programUser;
+  }
+
+  get senders(): readonly Sender[] {
+    return this.#kind.model.senders;
+  }
 }
 
 /** The row that `inbound` names. */

@@ -9,7 +9,7 @@ import type { Inventory } from '../plan/inventory.js';
 import { readClients } from '../settings/clients-file.js';
 import { readSettingsText } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
-import { lookAt, readFileNow, replaceFile } from '../sys/files.js';
+import { lookAt, readFile, replaceFile } from '../sys/files.js';
 import { layoutOf } from './layout.js';
 
 export const recordName = 'backup.json';
@@ -59,7 +59,7 @@ function pathOf(settings: Settings): string {
 
 function readRecord(path: string): BackupRecord | undefined {
   try {
-    const value: unknown = JSON.parse(readFileNow(path)?.toString() ?? '');
+    const value: unknown = JSON.parse(readFile(path)?.toString() ?? '');
     const { made, state } = { made: undefined, state: undefined, ...(typeof value === 'object' ? value : {}) };
     if (typeof made !== 'string' || typeof state !== 'string') return undefined;
     const at = new Date(made);

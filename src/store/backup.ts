@@ -12,7 +12,7 @@ import { parseSettingsText, readSettingsText } from '../settings/load.js';
 import type { SettingsContext } from '../settings/schema.js';
 import type { Settings } from '../settings/settings.js';
 import type { FileMode } from '../sys/disk.js';
-import { listFolder, lookAt, readFileNow } from '../sys/files.js';
+import { listFolder, lookAt, readFile } from '../sys/files.js';
 import { recordName, type BackupRecord } from './backup-record.js';
 import { isBelow } from './journal.js';
 import { keptPassphrases } from './kept-passphrases.js';
@@ -59,7 +59,7 @@ export async function collectBackup(
     const name = `${projectPrefix}${relative(folder, path)}`;
     const state = lookAt(path);
     if (state?.kind !== 'file' || !isTarName(name)) left.push(path);
-    else add(name, readFileNow(path, { limit }), (state.mode & 0o077) === 0 ? 0o600 : 0o644);
+    else add(name, readFile(path, { limit }), (state.mode & 0o077) === 0 ? 0o600 : 0o644);
   };
   const visit = async (path: string): Promise<void> => {
     if (lookAt(path)?.kind !== 'folder') addFile(path);
@@ -71,7 +71,7 @@ export async function collectBackup(
   add(`${projectPrefix}${relative(folder, join(certsFolder, recordName))}`, Buffer.from(JSON.stringify(record)), 0o644);
   add(passphraseName, passphraseFile);
   for (const path of await keptPassphrases(passphrasePath)) {
-    add(`${passphraseName}${path.slice(passphrasePath.length)}`, readFileNow(path));
+    add(`${passphraseName}${path.slice(passphrasePath.length)}`, readFile(path));
   }
   add(operatorKeyName, operatorKey);
   return { files, left };

@@ -8,7 +8,7 @@ import { writeJson } from '../json-text.js';
 import { findHostName, type HostName } from '../names.js';
 import { dkimStates, type FoundDkimKey } from '../plan/dkim.js';
 import { shellWord } from '../shell-word.js';
-import { readFileNow } from '../sys/files.js';
+import { readFile } from '../sys/files.js';
 import { fieldsOf, parseJson, parseTime } from './json-fields.js';
 import type { Layout } from './layout.js';
 import { collect, readPrivate, type Findings } from './read-file.js';
@@ -18,7 +18,7 @@ type Entry = Omit<FoundDkimKey, 'keyPath' | 'key'>;
 /** The selectors and their keys; what cannot be right is a problem in `findings`. */
 export function readDkimKeys(layout: Layout, findings: Findings): readonly FoundDkimKey[] {
   const { path } = layout.dkimSelectors;
-  const bytes = collect(findings, path, () => readFileNow(path));
+  const bytes = collect(findings, path, () => readFile(path));
   if (bytes === undefined) return [];
   const entries = parseSelectors(bytes);
   if (entries === undefined) {

@@ -9,7 +9,7 @@ import { dirname, join, relative } from 'node:path';
 import { RelaycertsError, listSome, quotePath } from '../errors.js';
 import { realDisk, type FolderMode } from '../sys/disk.js';
 import { attempt } from '../sys/file-error.js';
-import { listFolder, lookAt, readFileNow, replaceFile, replaceFiles } from '../sys/files.js';
+import { listFolder, lookAt, readFile, replaceFile, replaceFiles } from '../sys/files.js';
 import { assertSafeFolder } from './safety.js';
 
 export interface ExportFile {
@@ -144,14 +144,14 @@ function lineThere(folder: string, path: string): string | undefined {
   const full = join(folder, path);
   const kind = lookAt(full)?.kind;
   if (kind !== 'file') return kind === undefined ? undefined : '';
-  return lineOf({ path, bytes: readFileNow(full, { limit }) ?? Buffer.of() });
+  return lineOf({ path, bytes: readFile(full, { limit }) ?? Buffer.of() });
 }
 
 const pathsOf = (lines: ReadonlySet<string>): ReadonlySet<string> => new Set([...lines].map((line) => line.slice(66)));
 
 /** A line that is none of ours matches no file. */
 function readNote(path: string): ReadonlySet<string> {
-  return new Set(readFileNow(path, { limit })?.toString('utf8').split('\n').filter(Boolean));
+  return new Set(readFile(path, { limit })?.toString('utf8').split('\n').filter(Boolean));
 }
 
 const noteOf = (lines: ReadonlySet<string>): string => `${[...lines].toSorted().join('\n')}\n`;

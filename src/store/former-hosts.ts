@@ -4,6 +4,7 @@
 import { findHostName } from '../names.js';
 import { formerHosts, isFormer, withFormerHost, type FormerHost } from '../plan/former-hosts.js';
 import type { Settings } from '../settings/settings.js';
+import { listHostPaths } from './host-paths.js';
 import { readInstalled } from './installed.js';
 import { issuedCertificates } from './ledger-report.js';
 import { readLedger } from './ledger.js';
@@ -13,9 +14,9 @@ import { findStrangers } from './strangers.js';
 /** All former hosts. @throws files */
 async function readFormerHosts(settings: Settings): Promise<readonly FormerHost[]> {
   const layout = layoutOf(settings);
-  const { entries } = await readLedger(layout);
+  const { entries } = readLedger(layout);
   const issued = issuedCertificates(entries, { caCertificate: undefined, hosts: [] });
-  return formerHosts(settings, issued, await findStrangers(settings, layout));
+  return formerHosts(settings, issued, findStrangers(settings, layout, await listHostPaths(layout)));
 }
 
 /** The settings as if they still named the hosts that these words match; a word that matches none changes nothing. */

@@ -7,7 +7,7 @@ import { writeJson } from '../json-text.js';
 import { findHostName, parseSshHost, parseSshUser, type HostName } from '../names.js';
 import { mostAuthorities, type SeenHost } from '../plan/installed.js';
 import { containers, hostsOf, type Settings, type Ssh } from '../settings/settings.js';
-import { readFileNow } from '../sys/files.js';
+import { readFile } from '../sys/files.js';
 import { fieldsOf, parseJson, parseTime } from './json-fields.js';
 import type { Layout } from './layout.js';
 import type { Change } from './transaction.js';
@@ -24,7 +24,7 @@ const limit = 64 << 20;
 /** The recorded hosts; none if the file is missing or cannot be read. */
 export function readInstalled({ installed: { path } }: Pick<Layout, 'installed'>): Installed {
   try {
-    const bytes = readFileNow(path, { limit });
+    const bytes = readFile(path, { limit });
     if (bytes === undefined) return { hosts: new Map(), problems: [] };
     const { hosts, flaw } = parseInstalled(bytes);
     return { hosts, problems: flaw === undefined ? [] : [flawProblem(path, flaw)] };

@@ -7,10 +7,10 @@ import { listFolder, readFile } from '../sys/files.js';
 import type { FileWrite } from './transaction.js';
 
 /** The write that keeps these bytes of a passphrase file; undefined if they are already kept. @throws files */
-export async function planKept(file: string, bytes: Buffer): Promise<FileWrite | undefined> {
+export function planKept(file: string, bytes: Buffer): FileWrite | undefined {
   for (let number = 1; ; number += 1) {
     const path = `${file}.old${number === 1 ? '' : number}`;
-    const found = await readFile(path);
+    const found = readFile(path);
     if (found === undefined) return { path, bytes, mode: 0o600, folderMode: 0o700, isNew: true };
     if (found.equals(bytes)) return undefined;
   }

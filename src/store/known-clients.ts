@@ -12,7 +12,7 @@ import { mkdirSync } from 'node:fs';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import type { HostInventory } from '../plan/inventory.js';
 import type { Settings, SmtpClient } from '../settings/settings.js';
-import { readFileNow, replaceFile } from '../sys/files.js';
+import { readFile, replaceFile } from '../sys/files.js';
 import { isOwn } from '../sys/notes.js';
 import { statIfThere } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
@@ -23,7 +23,7 @@ const fewest = 500;
 /** Octets. */
 const limit = 128 << 20;
 /** The version of what is judged. Another number makes every note void. */
-const rules = 1;
+const rules = 2;
 /** Milliseconds; the kernel's clock for files has up to 10 a tick. */
 const tick = 12;
 
@@ -31,9 +31,10 @@ const partsOfClient = ['ca', 'certificate', 'key', 'chain'] as const;
 const filesOfClient = partsOfClient.length + 2;
 const valuesOfFile = 3;
 
-// A record: the client's name, its files, two dates, two digests, the serial's length and octets.
+// A record: digests of the client's names and of its files' stamps, two dates, two digests, the serial's length and
+// octets.
 const stampsAt = 16;
-const datesAt = stampsAt + filesOfClient * valuesOfFile * 8;
+const datesAt = stampsAt + 16;
 const digestsAt = datesAt + 16;
 const serialAt = digestsAt + 64;
 const recordSize = serialAt + 24;
@@ -42,47 +43,41 @@ const headerSize = 32;
 type Onlooker = Pick<Sys, 'configHome' | 'uid'>;
 type Client = Pick<SmtpClient, 'hostname' | 'altNames'>;
 
-/** When and where a client's files last changed. */
-export type Stamps = Float64Array;
+/** When and where a client's files last changed, as 16 octets of a SHA-256: no two states of the files have the same. */
+export type Stamps = Buffer;
 
 /** One client's record. */
 export class KnownClient {
-  readonly #bytes: Buffer;
-  readonly #start: number;
+  /** Records of many clients. */
+  readonly bytes: Buffer;
+  readonly start: number;
 
   constructor(bytes: Buffer, start: number) {
-    this.#bytes = bytes;
-    this.#start = start;
-  }
-
-  get record(): Buffer {
-    return this.#bytes.subarray(this.#start, this.#start + recordSize);
+    this.bytes = bytes;
+    this.start = start;
   }
 
   get notBefore(): Date {
-    return new Date(this.#bytes.readDoubleLE(this.#start + datesAt));
+    return new Date(this.bytes.readDoubleLE(this.start + datesAt));
   }
 
   get notAfter(): Date {
-    return new Date(this.#bytes.readDoubleLE(this.#start + datesAt + 8));
+    return new Date(this.bytes.readDoubleLE(this.start + datesAt + 8));
   }
 
   /** SHA-256. */
   digest(of: 'public-key' | 'certificate'): Buffer {
-    const start = this.#start + digestsAt + (of === 'certificate' ? 32 : 0);
-    return this.#bytes.subarray(start, start + 32);
+    const start = this.start + digestsAt + (of === 'certificate' ? 32 : 0);
+    return this.bytes.subarray(start, start + 32);
   }
 
   get serial(): string {
-    const start = this.#start + serialAt;
-    return this.#bytes.toString('hex', start + 1, start + 1 + (this.#bytes[start] ?? 0));
+    const start = this.start + serialAt;
+    return this.bytes.toString('hex', start + 1, start + 1 + (this.bytes[start] ?? 0));
   }
 
   has(stamps: Stamps): boolean {
-    for (const [index, value] of stamps.entries()) {
-      if (this.#bytes.readDoubleLE(this.#start + stampsAt + index * 8) !== value) return false;
-    }
-    return true;
+    return stamps.compare(this.bytes, this.start + stampsAt, this.start + datesAt) === 0;
   }
 }
 
@@ -151,7 +146,7 @@ export class KnownClients {
  */
 export function stampsOf(layout: Layout, { hostname }: Client, written = Infinity): Stamps | undefined {
   const before = Date.now() - tick;
-  const stamps = new Float64Array(filesOfClient * valuesOfFile);
+  const values = new Float64Array(filesOfClient * valuesOfFile);
   const bundle = layout.bundle(hostname);
   const places = [
     layout.key('smtp-client', hostname),
@@ -161,9 +156,9 @@ export function stampsOf(layout: Layout, { hostname }: Client, written = Infinit
   for (const [index, { path }] of places.entries()) {
     const found = statIfThere(path);
     if (found === undefined || !(found.ctimeMs < before && found.mtimeMs < written - tick)) return undefined;
-    stamps.set([found.ino, found.size, found.ctimeMs], index * valuesOfFile);
+    values.set([found.ino, found.size, found.ctimeMs], index * valuesOfFile);
   }
-  return stamps;
+  return digestOf(Buffer.from(values.buffer));
 }
 
 /** The stamps were taken before the files were read: only files that are unchanged since may be recorded. */
@@ -178,12 +173,21 @@ export function stampsNoted(found: HostInventory): Stamps | undefined {
   return stampsBefore.get(found);
 }
 
-/** The record of a client whose files, as they were at `stamps`, are all right. */
-export function clientRecord(client: Client, stamps: Stamps, info: CertificateInfo): KnownClient {
-  // From the pool, because nothing else there lives long: ten thousand allocations would take more memory.
-  const record = Buffer.allocUnsafe(recordSize).fill(0);
+/** Of clients whose files, as they were at `stamps`, are all right: their records, in one piece of memory. */
+export function clientRecords(
+  clients: readonly { readonly client: Client; readonly stamps: Stamps; readonly info: CertificateInfo }[],
+): readonly KnownClient[] {
+  const bytes = Buffer.alloc(clients.length * recordSize);
+  return clients.map(({ client, stamps, info }, index) => {
+    const start = index * recordSize;
+    fillRecord(bytes.subarray(start, start + recordSize), client, stamps, info);
+    return new KnownClient(bytes, start);
+  });
+}
+
+function fillRecord(record: Buffer, client: Client, stamps: Stamps, info: CertificateInfo): void {
   nameOf(client).copy(record, 0);
-  for (const [index, value] of stamps.entries()) record.writeDoubleLE(value, stampsAt + index * 8);
+  stamps.copy(record, stampsAt);
   record.writeDoubleLE(info.notBefore.getTime(), datesAt);
   record.writeDoubleLE(info.notAfter.getTime(), datesAt + 8);
   info.digest('public-key').copy(record, digestsAt);
@@ -191,7 +195,6 @@ export function clientRecord(client: Client, stamps: Stamps, info: CertificateIn
   const serial = Buffer.from(info.serial.padStart(info.serial.length + (info.serial.length % 2), '0'), 'hex');
   record[serialAt] = Math.min(serial.length, 23);
   serial.copy(record, serialAt + 1);
-  return new KnownClient(record, 0);
 }
 
 export function isFleet({ smtpClients, dkim }: Settings): boolean {
@@ -210,7 +213,7 @@ export function readKnown(
   try {
     // Nobody else may have written it.
     let isNote = false;
-    const bytes = readFileNow(fileOf(ca, configHome), { limit, see: (file) => (isNote = isOwn(file, uid)) });
+    const bytes = readFile(fileOf(ca, configHome), { limit, see: (file) => (isNote = isOwn(file, uid)) });
     return isNote ? new KnownClients(bytes, basisOf(settings, ca)) : new KnownClients();
   } catch {
     return new KnownClients();
@@ -225,7 +228,11 @@ export async function writeKnown(
   { configHome }: Onlooker,
 ): Promise<void> {
   if (ca === undefined || clients.length < fewest) return;
-  const bytes = Buffer.concat([basisOf(settings, ca), ...clients.map(({ record }) => record)]);
+  const bytes = Buffer.alloc(headerSize + clients.length * recordSize);
+  basisOf(settings, ca).copy(bytes);
+  for (const [index, one] of clients.entries()) {
+    one.bytes.copy(bytes, headerSize + index * recordSize, one.start, one.start + recordSize);
+  }
   try {
     mkdirSync(`${configHome}/relaycerts`, { recursive: true, mode: 0o700 });
     await replaceFile(fileOf(ca, configHome), bytes, 0o600);
@@ -241,7 +248,11 @@ function basisOf({ folder, domain, subject, ca, certificates, postfix }: Setting
 }
 
 function nameOf({ hostname, altNames }: Client): Buffer {
-  return hash('sha256', [hostname, ...altNames].join(' '), 'buffer').subarray(0, stampsAt);
+  return digestOf([hostname, ...altNames].join(' '));
+}
+
+function digestOf(what: string | Buffer): Buffer {
+  return hash('sha256', what, 'buffer').subarray(0, 16);
 }
 
 function fileOf({ spki }: CertificateInfo, configHome: string): string {

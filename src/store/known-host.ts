@@ -11,7 +11,7 @@ import { RelaycertsError, quotePath } from '../errors.js';
 import { parseSerial, type Serial } from '../names.js';
 import type { FoundCertificate, HostInventory } from '../plan/inventory.js';
 import type { SmtpClient } from '../settings/settings.js';
-import type { KnownClient } from './known-clients.js';
+import { KnownClient } from './known-clients.js';
 import type { Layout } from './layout.js';
 import { PlacedHost } from './placed-host.js';
 
@@ -24,14 +24,25 @@ export interface KnownUnder {
 }
 
 export class KnownHost extends PlacedHost<SmtpClient> implements HostInventory {
-  readonly known: KnownClient;
+  readonly #records: Buffer;
+  readonly #start: number;
   readonly #under: KnownUnder;
   #files: HostInventory | undefined;
 
-  constructor(host: SmtpClient, known: KnownClient, under: KnownUnder) {
-    super(host, under.layout);
-    this.known = known;
+  /** `known`: its record, which is read again each time. */
+  constructor(host: SmtpClient, { bytes, start }: KnownClient, under: KnownUnder) {
+    super(host);
+    this.#records = bytes;
+    this.#start = start;
     this.#under = under;
+  }
+
+  get known(): KnownClient {
+    return new KnownClient(this.#records, this.#start);
+  }
+
+  protected get layout(): Layout {
+    return this.#under.layout;
   }
 
   get rightUnder(): CertificateInfo {

@@ -8,7 +8,7 @@ import { RelaycertsError, quotePath } from '../errors.js';
 import { writeJson } from '../json-text.js';
 import type { FoundDkimKey } from '../plan/dkim.js';
 import type { HostSettings } from '../settings/settings.js';
-import { readFile } from '../sys/files.js';
+import { readInPieces } from '../sys/files.js';
 import { fieldsOf, parseJson } from './json-fields.js';
 import type { Layout } from './layout.js';
 
@@ -95,8 +95,6 @@ export function renderEntries(entries: readonly (LedgerEntry | DkimEntry)[]): st
   return entries.map((entry) => `${writeJson(entry)}\n`).join('');
 }
 
-/** Octets; a line has about 480, so there is room for over a hundred thousand certificates. */
-const ledgerLimit = 64 << 20;
 /** Octets; a reason from a command line (128 KiB on Linux) fits, escaped. */
 const longestLine = 1 << 20;
 /** A file with more invalid lines than this is not a ledger. */
@@ -108,14 +106,14 @@ export interface Ledger {
   readonly damaged: number;
 }
 
-/** The contents of the ledger. @throws files - it cannot be read, or is something else */
-export async function readLedger(layout: Layout): Promise<Ledger> {
+/** The contents of the ledger, which may be of any size. @throws files - it cannot be read, or is something else */
+export function readLedger(layout: Layout): Ledger {
   const { path } = layout.ledger;
   const entries: LedgerEntry[] = [];
   let [damaged, empty] = [0, 0];
-  for (const line of linesOf((await readFile(path, { limit: ledgerLimit })) ?? Buffer.alloc(0))) {
+  const take = (line: Buffer): void => {
     const entry = line.length > longestLine ? undefined : parseEntry(line);
-    if (entry === 'dkim') continue;
+    if (entry === 'dkim') return;
     if (entry !== undefined) entries.push(entry);
     else if (line.length === 0) empty += 1;
     else damaged += 1;
@@ -124,14 +122,22 @@ export async function readLedger(layout: Layout): Promise<Ledger> {
         hint: 'restore it from a backup',
       });
     }
-  }
+  };
+  let rest = Buffer.alloc(0);
+  readInPieces(path, (piece) => {
+    const bytes = Buffer.concat([rest, piece]);
+    const end = bytes.lastIndexOf(0x0a) + 1;
+    for (const line of linesOf(bytes.subarray(0, end))) take(line);
+    // No more of a line is needed to see that it is too long.
+    rest = bytes.subarray(end, end + longestLine + 1);
+  });
+  if (rest.length > 0) take(rest);
   return { entries, damaged };
 }
 
 function* linesOf(bytes: Buffer): Generator<Buffer> {
   for (let start = 0; start < bytes.length;) {
-    const feed = bytes.indexOf(0x0a, start);
-    const end = feed === -1 ? bytes.length : feed;
+    const end = bytes.indexOf(0x0a, start);
     yield bytes.subarray(start, end);
     start = end + 1;
   }

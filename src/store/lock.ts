@@ -45,7 +45,7 @@ export async function withLock<T>(
     });
   };
   try {
-    const mark = await readMark(path);
+    const mark = readMark(path);
     await describe(mark);
     return await work({
       mark,
@@ -61,9 +61,9 @@ export async function withLock<T>(
  * The last change's mark in the lock file; '' if there is none. A reader cannot open another user's file; the time of
  * its last change then serves as the mark. @throws files
  */
-export async function readMark(path: string): Promise<string> {
+export function readMark(path: string): string {
   try {
-    return (await readLock(path))[1] ?? '';
+    return readLock(path)[1] ?? '';
   } catch (error) {
     const state = timesOf(path);
     if (state === undefined || process.geteuid?.() === Number(state.uid)) throw error;
@@ -79,8 +79,8 @@ function timesOf(path: string): BigIntStats | undefined {
   }
 }
 
-async function readLock(path: string): Promise<readonly string[]> {
-  return ((await readFile(path, { limit: 4096 })) ?? '').toString().split('\n');
+function readLock(path: string): readonly string[] {
+  return (readFile(path, { limit: 4096 }) ?? '').toString().split('\n');
 }
 
 async function takeLock(path: string, sys: Pick<Sys, 'say' | 'lockWait'>): Promise<number> {
@@ -89,7 +89,7 @@ async function takeLock(path: string, sys: Pick<Sys, 'say' | 'lockWait'>): Promi
   for (;;) {
     const file = await tryLock(path);
     if (file !== undefined) return file;
-    const [holder = ''] = await readLock(path);
+    const [holder = ''] = readLock(path);
     if (process.uptime() - begun >= sys.lockWait) throw heldError(path, holder, sys.lockWait);
     if (!hasSaid)
       sys.say(`waiting up to ${howMany(sys.lockWait, 'second')} for another relaycerts${nameHolder(holder)}`);

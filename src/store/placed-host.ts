@@ -8,29 +8,28 @@ import type { Layout } from './layout.js';
 type Placed = Omit<HostInventory, 'key' | 'certificate' | 'hasBundle' | 'bundle' | 'rightUnder'>;
 
 /** No request, no certificate before a rekey, no revocation. */
-export class PlacedHost<Host extends HostSettings = HostSettings> implements Placed {
+export abstract class PlacedHost<Host extends HostSettings = HostSettings> implements Placed {
   readonly host: Host;
-  readonly #layout: Layout;
+  protected abstract readonly layout: Layout;
 
-  constructor(host: Host, layout: Layout) {
+  constructor(host: Host) {
     this.host = host;
-    this.#layout = layout;
   }
 
   get keyPath(): string {
-    return this.#layout.key(this.host.role, this.host.hostname).path;
+    return this.layout.key(this.host.role, this.host.hostname).path;
   }
 
   get requestPath(): string {
-    return this.#layout.request(this.host.role, this.host.hostname).path;
+    return this.layout.request(this.host.role, this.host.hostname).path;
   }
 
   get certificatePath(): string {
-    return this.#layout.certificate(this.host.role, this.host.hostname).path;
+    return this.layout.certificate(this.host.role, this.host.hostname).path;
   }
 
   get bundleFolder(): string {
-    return this.#layout.bundleFolder(this.host.hostname);
+    return this.layout.bundleFolder(this.host.hostname);
   }
 
   get request(): undefined {
@@ -50,6 +49,13 @@ const noFiles: ReadonlyMap<string, Buffer> = new Map();
 
 /** A host that has no file yet. */
 export class AbsentHost extends PlacedHost implements HostInventory {
+  protected readonly layout: Layout;
+
+  constructor(host: HostSettings, layout: Layout) {
+    super(host);
+    this.layout = layout;
+  }
+
   get key(): undefined {
     return undefined;
   }

@@ -11,7 +11,7 @@ import {
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import type { FoundCertificate } from '../plan/inventory.js';
 import { shellWord, shellWords } from '../shell-word.js';
-import { lookAt, readFileNow, type FileState } from '../sys/files.js';
+import { lookAt, readFile, type FileState } from '../sys/files.js';
 import { isDenied } from './ownership.js';
 
 /** Collects problems; the same problem of many files of one kind becomes one. */
@@ -84,7 +84,7 @@ function countOf(files: readonly { readonly path: string }[]): string {
  * The certificate in a file (of a chain, the first); undefined if the file does not exist. @throws certificate, files
  */
 export function readWholeCertificate(path: string, signers: readonly Signer[] = []): FoundCertificate | undefined {
-  const bytes = readFileNow(path);
+  const bytes = readFile(path);
   return bytes && { path, info: parseFoundCertificate(path, bytes, signers) };
 }
 
@@ -110,7 +110,7 @@ export function readPrivate(path: string, findings: Findings, same?: Buffer): Bu
   };
   return collect(findings, path, () => {
     try {
-      return readFileNow(path, { same, see });
+      return readFile(path, { same, see });
     } catch (error) {
       // The owner matters even if the file is closed.
       const state = lookAt(path);

@@ -8,15 +8,16 @@ import { readHostKey } from '../certificate/private-key.js';
 import { parseRequest } from '../certificate/request.js';
 import { quotePath } from '../errors.js';
 import { bundleParts } from '../plan/bundle-names.js';
-import { trustedCas, type Cas } from '../plan/ca-rekey.js';
+import { trustedPem, type Cas } from '../plan/ca-rekey.js';
 import { changeHost, type HostInventory, type Inventory, type Revoked } from '../plan/inventory.js';
-import { hostsOf, roles, type HostSettings, type Settings } from '../settings/settings.js';
-import { listFolder, lookAt, readFileNow } from '../sys/files.js';
+import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
+import { lookAt, readFile } from '../sys/files.js';
 import { statIfThere } from '../sys/missing.js';
 import { giveTurn } from '../sys/progress.js';
 import type { Sys } from '../sys/sys.js';
 import { KnownClients, isFleet, noteStamps, stampsOf } from './known-clients.js';
 import { KnownHost } from './known-host.js';
+import type { HostPaths } from './host-paths.js';
 import { layoutOf, type Layout } from './layout.js';
 import { AbsentHost } from './placed-host.js';
 import {
@@ -32,19 +33,10 @@ import { isRevokedHost } from './revoked.js';
 /** Octets; a client pinned by its certificate takes about 300 in the table, which lists all clients. */
 const tableLimit = 64 << 20;
 
-/** The paths of hosts' files and bundles; three listings show which of them do not exist. */
-export async function listHostPaths(layout: Layout): Promise<ReadonlySet<string>> {
-  const there = new Set<string>();
-  for (const folder of [...roles.map(layout.roleFolder), layout.hostsFolder]) {
-    for (const name of await listFolder(folder)) there.add(`${folder}/${name}`);
-  }
-  return there;
-}
-
 /** What reading any host needs. */
 export interface Around {
   readonly layout: Layout;
-  readonly there: ReadonlySet<string>;
+  readonly there: Pick<HostPaths, 'has'>;
   readonly revoked: Revoked;
   readonly findings: Findings;
   /** The CAs that may have signed a host's certificate: the former one or the one that signs now. */
@@ -57,7 +49,7 @@ export function casIn(cas: Cas, known = new KnownClients()): Pick<Around, 'signe
   const signers = [cas.caCertificate, cas.formerCa?.certificate].flatMap((found) =>
     found ? [asSigner(found.info, found === cas.caCertificate ? known : new KnownClients())] : [],
   );
-  return { signers, trusted: Buffer.concat(trustedCas(cas).map(({ info }) => Buffer.from(info.pem))) };
+  return { signers, trusted: Buffer.from(trustedPem(cas)) };
 }
 
 export function asSigner(info: CertificateInfo, known: KnownClients): Signer {
@@ -136,7 +128,7 @@ export function readHost(host: HostSettings, around: Around): HostInventory {
   }
   const texts = joinTexts(
     there.has(keyPath) ? readPrivate(keyPath, findings) : undefined,
-    there.has(certificatePath) ? collect(findings, certificatePath, () => readFileNow(certificatePath)) : undefined,
+    there.has(certificatePath) ? collect(findings, certificatePath, () => readFile(certificatePath)) : undefined,
   );
   const certificate = collect(findings, certificatePath, () => {
     const { certificate: text } = texts;
@@ -150,7 +142,7 @@ export function readHost(host: HostSettings, around: Around): HostInventory {
     return found;
   });
   const request = collect(findings, requestPath, () => {
-    const csr = there.has(requestPath) ? readFileNow(requestPath) : undefined;
+    const csr = there.has(requestPath) ? readFile(requestPath) : undefined;
     return csr && { path: requestPath, info: parseRequest(csr, { from: quotePath(requestPath) }) };
   });
   const bundle = hasFolder ? readBundle(host, around, texts) : new Map<string, Buffer>();
@@ -201,7 +193,7 @@ function readBundle(
     const bytes =
       mode === 0o600
         ? readPrivate(path, findings, same)
-        : collect(findings, path, () => readFileNow(path, { same, ...limit }));
+        : collect(findings, path, () => readFile(path, { same, ...limit }));
     if (bytes !== undefined) bundle.set(basename(path), bytes);
   }
   for (const { path } of layout.signingFiles(host)) {

@@ -8,11 +8,12 @@ import type { Cas } from '../plan/ca-rekey.js';
 import type { CertifiedHost, FoundCa, Inventory } from '../plan/inventory.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import { listFolder, readFileNow, statFile } from '../sys/files.js';
+import { listFolder, lookAt, readFile } from '../sys/files.js';
 import { followLinks } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 import { readDkimKeys } from './dkim-keys.js';
 import { readDqsKey } from './dqs-key.js';
+import { listHostPaths } from './host-paths.js';
 import { readKnown } from './known-clients.js';
 import { layoutOf, operatorKeyPlace, type Layout, type Place } from './layout.js';
 import { rootsProblem } from './ownership.js';
@@ -25,7 +26,7 @@ import {
   readWholeCertificate,
   type Findings,
 } from './read-file.js';
-import { casIn, listHostPaths, readHost, readHosts, asSigner, type Around } from './read-host.js';
+import { casIn, readHost, readHosts, asSigner, type Around } from './read-host.js';
 import { isRevokedHost, readRevoked } from './revoked.js';
 import { findStrangers } from './strangers.js';
 
@@ -37,14 +38,14 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
   const layout = layoutOf(settings);
   const findings = noFindings(sys.uid);
   findings.problems.push(...(await findOtherCa(settings, layout)));
-  const custody = await readCustodyFiles(settings, sys, findings);
+  const custody = readCustodyFiles(settings, sys, findings);
   const caCertificate = readCertificate(layout.caCertificate.path, findings);
   const revoked = await readRevoked(layout);
-  const ledger = await statFile(layout.ledger.path);
-  const strangers = await findStrangers(settings, layout);
+  const ledger = lookAt(layout.ledger.path);
+  const there = await listHostPaths(layout);
+  const strangers = findStrangers(settings, layout, there);
   const ca = readOtherCas(layout, findings);
   const known = readKnown(settings, caCertificate?.info, sys);
-  const there = await listHostPaths(layout);
   const around: Around = { layout, there, revoked, findings, ...casIn({ caCertificate, ...ca }, known) };
   const hosts = await readHosts(settings, caCertificate?.info, known, around);
   return {
@@ -67,16 +68,16 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
 /** Only the files of custody. @throws files */
 export async function readCustody(settings: Settings, sys: Onlooker): Promise<Custody & Pick<Inventory, 'problems'>> {
   const findings = noFindings(sys.uid);
-  const custody = await readCustodyFiles(settings, sys, findings);
+  const custody = readCustodyFiles(settings, sys, findings);
   const problems = await problemsOf(findings, [layoutOf(settings).caFolder], () => rootsProblem(settings, sys));
   return { ...custody, problems };
 }
 
-async function readCustodyFiles(settings: Settings, { configHome }: Onlooker, findings: Findings): Promise<Custody> {
+function readCustodyFiles(settings: Settings, { configHome }: Onlooker, findings: Findings): Custody {
   const operatorKeyPath = operatorKeyPlace(configHome).path;
   const { file } = settings.passphrase;
   const caKey = readPrivate(layoutOf(settings).caKey.path, findings);
-  const passphraseFile = collect(findings, file, () => readFileNow(file, { followLink: true }));
+  const passphraseFile = collect(findings, file, () => readFile(file, { followLink: true }));
   const operatorKey = readPrivate(operatorKeyPath, findings);
   const passphrasePath = followLinks(file);
   return { caKey, passphraseFile, passphrasePath, operatorKey, operatorKeyPath };

@@ -29,7 +29,7 @@ export async function readRevoked({ revokedFolder }: Layout): Promise<Revoked> {
     if (hostname === undefined) continue;
     hosts.set(hostname, [...new Set([...(hosts.get(hostname) ?? []), serial])]);
     if (kind === 'csr') ownKey.add(hostname);
-    const bytes = await readFile(join(revokedFolder, name));
+    const bytes = readFile(join(revokedFolder, name));
     const key = bytes && publicKeyIn(bytes, kind ?? '');
     if (key !== undefined) keys.add(key);
   }
@@ -73,7 +73,7 @@ export async function planRevocation(
   const taken = new Set(await listFolder(layout.revokedFolder));
   const keeps: FileWrite[] = [];
   for (const [end, { path, mode }] of [...placesOf(role), ...others]) {
-    const bytes = await readFile(path);
+    const bytes = readFile(path);
     if (bytes === undefined) continue;
     const first = `${hostname}-${serial ?? 'unknown'}`;
     let name = `${first}.${end}`;

@@ -19,7 +19,7 @@ import { shellWord, shellWords } from '../shell-word.js';
 import { readAccounts, type Accounts } from '../sys/accounts.js';
 import { assertKeepsModes } from '../sys/disk.js';
 import { linkHint } from '../sys/file-error.js';
-import { listFolder, statFile, type FileState } from '../sys/files.js';
+import { listFolder, lookAt, type FileState } from '../sys/files.js';
 import { resolveLinks } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
@@ -55,8 +55,8 @@ export async function assertSafe(settings: Settings, sys: Onlooker): Promise<voi
 
 /** For a command that writes one file elsewhere. @throws permissions */
 export async function assertSafeFolder(folder: string, duty: 'project' | 'custody', sys: Onlooker): Promise<void> {
-  const seen = await see(folder, duty, 'folder', true);
-  await refuse([...seen, ...(await seeAbove([folder], seen))], sys);
+  const seen = see(folder, duty, 'folder', true);
+  await refuse([...seen, ...seeAbove([folder], seen)], sys);
 }
 
 /** For a preview of a first make: the file systems can keep a key private. @throws permissions */
@@ -66,7 +66,7 @@ export async function assertKeepsKeys(settings: Settings): Promise<void> {
     { path: layoutOf(settings).lock, folder: settings.folder },
     { path: file, folder: dirname(resolveLinks(file)) },
   ]) {
-    if ((await statFile(path)) === undefined) await assertKeepsModes(folder);
+    if (lookAt(path) === undefined) await assertKeepsModes(folder);
   }
 }
 
@@ -94,7 +94,7 @@ async function seeProject(settings: Settings, { configHome }: Onlooker): Promise
   const names = (await listFolder(layout.hostsFolder)).filter(
     (name) => known.has(name) || findHostName(name) !== undefined,
   );
-  const seen = await Promise.all([
+  const own = [
     see(layout.folder, 'project', 'folder', true),
     see(settings.file, 'ours', 'file', true),
     ...(settings.clientsFile === undefined ? [] : [see(settings.clientsFile, 'ours', 'file', true)]),
@@ -105,14 +105,13 @@ async function seeProject(settings: Settings, { configHome }: Onlooker): Promise
     see(file, 'custody', 'file', true),
     see(dirname(operatorKey), 'custody', 'folder', true),
     see(operatorKey, 'custody', 'file'),
-  ]);
-  const own = seen.flat();
+  ].flat();
   for (const name of names) {
-    const found = await see(join(layout.hostsFolder, name), 'ours', 'folder');
+    const found = see(join(layout.hostsFolder, name), 'ours', 'folder');
     // A file there may be the user's own, if it is not in a bundle's place.
     own.push(...found.filter(({ kind }) => kind !== 'file' || known.has(name)));
   }
-  return [...own, ...(await seeAbove([layout.folder, settings.file, file, operatorKey], own))];
+  return [...own, ...seeAbove([layout.folder, settings.file, file, operatorKey], own)];
 }
 
 /** The folders of every project, the outermost first. */
@@ -122,25 +121,20 @@ export function foldersOf(layout: Layout): readonly string[] {
 }
 
 /** A link is followed only if no other user could have put it there. */
-async function see(
-  path: string,
-  duty: Seen['duty'],
-  wanted: Seen['wanted'],
-  followLink = false,
-): Promise<readonly Seen[]> {
+function see(path: string, duty: Seen['duty'], wanted: Seen['wanted'], followLink = false): readonly Seen[] {
   const real = followLink ? resolveLinks(path) : path;
-  const state = await statFile(real);
+  const state = lookAt(real);
   return state === undefined ? [] : [{ ...state, path, real, duty, wanted, hasAcl: false }];
 }
 
 /** Every folder above these places up to the root, links resolved, except those already seen. */
-async function seeAbove(paths: readonly string[], own: readonly Seen[]): Promise<readonly Seen[]> {
+function seeAbove(paths: readonly string[], own: readonly Seen[]): readonly Seen[] {
   const folders = new Set<string>();
   for (const path of paths.map(resolveLinks)) {
     for (let folder = dirname(path); !folders.has(folder); folder = dirname(folder)) folders.add(folder);
   }
   for (const { real } of own) folders.delete(real);
-  return (await Promise.all([...folders].map((folder) => see(folder, 'above', 'folder')))).flat();
+  return [...folders].flatMap((folder) => see(folder, 'above', 'folder'));
 }
 
 function isWritable({ real }: Seen): boolean {

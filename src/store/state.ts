@@ -25,14 +25,14 @@ export async function readState<T>(settings: Settings, sys: Reader, read: () => 
   const disk = realDisk();
   const begun = process.uptime();
   for (;;) {
-    const mark = await readMark(lock);
+    const mark = readMark(lock);
     if (await isCutOff(disk, folder)) {
       await finishChange(settings, sys, begun);
       continue;
     }
     // A read that fails in the middle of a change succeeds after it.
     const [outcome] = await Promise.allSettled([Promise.resolve().then(read)]);
-    if (!(await isCutOff(disk, folder)) && (await readMark(lock)) === mark) {
+    if (!(await isCutOff(disk, folder)) && readMark(lock) === mark) {
       if (outcome.status === 'rejected') throw outcome.reason;
       return outcome.value;
     }
@@ -50,10 +50,10 @@ export async function glimpseState<T>(settings: Settings, read: () => Promise<T>
   const { lock, folder } = layoutOf(settings);
   const isQuiet = async (): Promise<boolean> => !(await realDisk().has(changeFolder(folder)));
   try {
-    const mark = await readMark(lock);
+    const mark = readMark(lock);
     if (mark === '' || !(await isQuiet())) return undefined;
     const found = await read();
-    return (await isQuiet()) && (await readMark(lock)) === mark ? { found, mark } : undefined;
+    return (await isQuiet()) && readMark(lock) === mark ? { found, mark } : undefined;
   } catch {
     // A change under way may be the reason; under the lock the error comes again, or not.
     return undefined;

@@ -6,11 +6,16 @@ import { findHostName } from '../names.js';
 import { tableName } from '../plan/bundle-names.js';
 import type { Stranger } from '../plan/inventory.js';
 import { hostsOf, roles, type Role, type Settings } from '../settings/settings.js';
-import { listFolder, lookAt } from '../sys/files.js';
+import { lookAt } from '../sys/files.js';
+import type { HostPaths } from './host-paths.js';
 import type { Layout } from './layout.js';
 
 /** Other files are none of our business. */
-export async function findStrangers(settings: Settings, layout: Layout): Promise<readonly Stranger[]> {
+export function findStrangers(
+  settings: Settings,
+  layout: Layout,
+  { namesIn }: Pick<HostPaths, 'namesIn'>,
+): readonly Stranger[] {
   const known = new Map<string, Role>(hostsOf(settings).map(({ hostname, role }) => [hostname, role]));
   const left = new Map<string, Stranger>();
   const note = (name: string, role: Role, path: string): void => {
@@ -20,7 +25,7 @@ export async function findStrangers(settings: Settings, layout: Layout): Promise
     const before = left.get(`${role} ${name}`)?.paths ?? [];
     left.set(`${role} ${name}`, { hostname, role, nowRole, paths: [...before, path] });
   };
-  for (const name of await listFolder(layout.hostsFolder)) {
+  for (const name of namesIn(layout.hostsFolder)) {
     const folder = join(layout.hostsFolder, name);
     if (known.get(name) === 'smtpd-server') continue;
     const hasTable = isThere(`${folder}/${tableName}`);
@@ -32,7 +37,7 @@ export async function findStrangers(settings: Settings, layout: Layout): Promise
   }
   for (const role of roles) {
     const folder = layout.roleFolder(role);
-    for (const file of await listFolder(folder)) {
+    for (const file of namesIn(folder)) {
       note(/^(.+?)(?:\.old)?\.(?:key|crt|csr)\.pem$/u.exec(file)?.[1] ?? '', role, join(folder, file));
     }
   }

@@ -174,6 +174,19 @@ export function readChecked(
   );
 }
 
+/** The same in pieces, which are valid only until `take` returns; nothing if the file is missing. */
+export function readPieces(path: string, check: (stats: fs.Stats) => void, take: (piece: Buffer) => void): void {
+  unlessMissing(() =>
+    withFile(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, undefined, (file) => {
+      check(fs.fstatSync(file));
+      const piece = Buffer.allocUnsafe(1 << 18);
+      for (let size = fs.readSync(file, piece); size > 0; size = fs.readSync(file, piece)) {
+        take(piece.subarray(0, size));
+      }
+    }),
+  );
+}
+
 function assertFile(stats: fs.Stats): void {
   if (!stats.isFile()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' });
 }

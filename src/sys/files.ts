@@ -6,7 +6,7 @@ import { constants, copyFileSync, linkSync, renameSync, rmSync, unlinkSync, type
 import { basename, dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode, type Hint } from '../errors.js';
 import { pathWord } from '../shell-word.js';
-import { hasNoSuchCall, readChecked, realDisk, type FileMode } from './disk.js';
+import { hasNoSuchCall, readChecked, readPieces, realDisk, type FileMode } from './disk.js';
 import { statIfThere } from './missing.js';
 import { attempt, fileError } from './file-error.js';
 
@@ -20,12 +20,6 @@ export interface FileState {
 }
 
 /** What is at `path`, without following a link; undefined if nothing is. */
-// oxlint-disable-next-line typescript/require-await -- what is thrown becomes a rejection
-export async function statFile(path: string): Promise<FileState | undefined> {
-  return lookAt(path);
-}
-
-/** The same, synchronously. */
 export function lookAt(path: string): FileState | undefined {
   try {
     const stats = statIfThere(path);
@@ -53,24 +47,12 @@ interface ReadOptions {
  * The bytes of a regular file of at most `limit` octets; undefined if it does not exist.
  * @throws files - not a regular file, too large, a link (unless `followLink`), unreadable
  */
-// oxlint-disable-next-line typescript/require-await -- what is thrown becomes a rejection
-export async function readFile(path: string, options: ReadOptions = {}): Promise<Buffer | undefined> {
-  return readFileNow(path, options);
-}
-
-/** The same, synchronously, for a fleet's many small files. @throws files */
-export function readFileNow(
+export function readFile(
   path: string,
   { limit = 1 << 20, followLink = false, same, see }: ReadOptions = {},
 ): Buffer | undefined {
   const check = (stats: Stats): void => {
-    if (!stats.isFile() || stats.size > limit) {
-      const other = stats.isDirectory() ? 'it is a folder' : 'it is not a regular file';
-      const flaw = stats.isFile() ? `it is larger than ${limit} octets` : other;
-      throw new RelaycertsError('files', `cannot read ${quotePath(path)}: ${flaw}`, {
-        hint: `look at what it is: ls -ld ${pathWord(path)}`,
-      });
-    }
+    assertReadable(path, stats, limit);
     see?.(stateOf(stats));
   };
   try {
@@ -80,9 +62,27 @@ export function readFileNow(
   }
 }
 
+/** Passes a file of any size to `take`, piece by piece; nothing if it is missing. @throws files - as readFile */
+export function readInPieces(path: string, take: (piece: Buffer) => void): void {
+  try {
+    readPieces(path, (stats) => assertReadable(path, stats, Infinity), take);
+  } catch (error) {
+    throw fileError(error, 'read', path);
+  }
+}
+
+function assertReadable(path: string, stats: Stats, limit: number): void {
+  if (stats.isFile() && stats.size <= limit) return;
+  const other = stats.isDirectory() ? 'it is a folder' : 'it is not a regular file';
+  const flaw = stats.isFile() ? `it is larger than ${limit} octets` : other;
+  throw new RelaycertsError('files', `cannot read ${quotePath(path)}: ${flaw}`, {
+    hint: `look at what it is: ls -ld ${pathWord(path)}`,
+  });
+}
+
 /** A file that a person named, at most 1 MiB; a missing one rejects with Node's ENOENT. @throws files - as readFile */
 export async function readNamedFile(path: string): Promise<Buffer> {
-  const bytes = await readFile(path, { followLink: true });
+  const bytes = readFile(path, { followLink: true });
   if (bytes === undefined) throw Object.assign(new Error(`there is no file ${quotePath(path)}`), { code: 'ENOENT' });
   return bytes;
 }
@@ -116,8 +116,8 @@ interface NewFile {
  * @throws files - it changed meanwhile, and was left as it is
  */
 export async function replaceUnchanged(path: string, before: string, text: string, hint: Hint): Promise<void> {
-  const now = await readFile(path, { limit: Infinity });
-  const state = await statFile(path);
+  const now = readFile(path, { limit: Infinity });
+  const state = lookAt(path);
   if (now === undefined || state === undefined || !now.equals(Buffer.from(before))) {
     throw new RelaycertsError('files', `${quotePath(path)} changed meanwhile, and was left as it is`, { hint });
   }
@@ -165,7 +165,8 @@ async function viaTemporaries(
   process.on('exit', drop);
   try {
     for (const { file, temporary } of made) {
-      await attempt('write', file.path, () => disk.create(temporary, Buffer.from(file.bytes), file.mode));
+      const bytes = typeof file.bytes === 'string' ? Buffer.from(file.bytes) : file.bytes;
+      await attempt('write', file.path, () => disk.create(temporary, bytes, file.mode));
     }
     await attempt('write', first.path, () => disk.sync(made.map(({ temporary }) => temporary)));
     for (const { file, temporary } of made) await attempt('write', file.path, () => place(file, temporary));

@@ -4,7 +4,7 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { lookAt, readFileNow, replaceFile, type FileState } from './files.js';
+import { lookAt, readFile, replaceFile, type FileState } from './files.js';
 import type { Sys } from './sys.js';
 
 export type NoteKeeper = Pick<Sys, 'home' | 'cacheHome' | 'uid'>;
@@ -15,7 +15,7 @@ export function readNote(name: string, limit: number, { cacheHome, uid }: NoteKe
     const folder = join(cacheHome, 'relaycerts');
     if (!isOwn(lookAt(folder), uid)) return undefined;
     let isNote = false;
-    const bytes = readFileNow(join(folder, name), { limit, see: (file) => (isNote = isOwn(file, uid)) });
+    const bytes = readFile(join(folder, name), { limit, see: (file) => (isNote = isOwn(file, uid)) });
     return isNote ? bytes : undefined;
   } catch {
     return undefined;

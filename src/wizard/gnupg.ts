@@ -2,7 +2,7 @@
 // them, and never creates a GnuPG home.
 
 import { RelaycertsError } from '../errors.js';
-import { statFile } from '../sys/files.js';
+import { lookAt } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import type { Run } from '../sys/run.js';
 import { listSecretKeys, type ListedKey } from '../custody/keyring.js';
@@ -50,7 +50,7 @@ async function hasGnupgHome(run: Run): Promise<boolean> {
   try {
     const { status, stdout } = await run('gpgconf', ['--list-dirs', 'homedir'], {});
     const path = decodeURIComponent(stdout.toString().trim());
-    return status !== 0 || path === '' || (await statFile(path)) !== undefined;
+    return status !== 0 || path === '' || lookAt(path) !== undefined;
   } catch {
     return true;
   }

@@ -5,7 +5,7 @@ import { constants } from 'node:fs';
 import { access, mkdir, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { RelaycertsError } from '../errors.js';
-import { replaceUnchanged, statFile, writeNewFile } from '../sys/files.js';
+import { lookAt, replaceUnchanged, writeNewFile } from '../sys/files.js';
 import { fileError } from '../sys/file-error.js';
 import { parseSettingsText, readSettingsText } from '../settings/load.js';
 import { pathWord } from '../shell-word.js';
@@ -23,7 +23,7 @@ export interface Found extends KnownDraft {
  * errors
  */
 export async function findSettings(file: string, sys: Omit<SettingsContext, 'file'>): Promise<Found | undefined> {
-  if ((await statFile(file)) === undefined) return undefined;
+  if (lookAt(file) === undefined) return undefined;
   const name = nameFile(file);
   try {
     const text = await readSettingsText(file);
@@ -44,7 +44,7 @@ export async function findSettings(file: string, sys: Omit<SettingsContext, 'fil
 /** Refuses a folder that cannot be written before anything is asked, not after the last answer. @throws files */
 export async function assertWritable(file: string): Promise<void> {
   let folder = dirname(file);
-  while ((await statFile(folder)) === undefined && dirname(folder) !== folder) folder = dirname(folder);
+  while (lookAt(folder) === undefined && dirname(folder) !== folder) folder = dirname(folder);
   try {
     await access(folder, constants.W_OK | constants.X_OK);
   } catch (error) {
@@ -65,6 +65,6 @@ export async function writeSettings(file: string, text: string, found: Found | u
 /** Puts the schema, for editors, beside settings that name it, unless a file of that name exists. @throws files */
 export async function writeSchema(file: string, name: unknown): Promise<void> {
   const path = join(dirname(file), schemaName);
-  if (name !== schemaName || (await statFile(path)) !== undefined) return;
+  if (name !== schemaName || lookAt(path) !== undefined) return;
   await writeNewFile(path, `${JSON.stringify(settingsJsonSchema(), undefined, 2)}\n`, 0o644);
 }

@@ -58,10 +58,20 @@ describe('deploy', () => {
     const { stdout, stderr } = succeed(await project.run(['deploy', 'relayhost', '--dry-run']));
     expect(stdout).toContain('1. relayhost.example.org');
     expect(stderr).toContain('left out, because there is no certificate yet: second.example.org\n');
-    for (const words of [[], ['second'], ['relayhost', 'mailhost']]) {
-      const { status, stderr: error } = await project.run(['deploy', ...words, '--dry-run']);
-      expect([status, error]).toEqual([1, expect.stringContaining('no certificate yet for second.example.org\n')]);
-    }
+    const named = await project.run(['deploy', 'second', '--dry-run']);
+    expect([named.status, named.stderr]).toEqual([1, expect.stringContaining('yet for second.example.org\n')]);
+  });
+
+  it.each([[[]], [['relayhost', 'mailhost']]])('%j: of a relay that was never made, only homes wait', async (words) => {
+    succeed(await project.run(['add', 'second', '--relay']));
+    const { stdout, stderr } = succeed(await project.run(['deploy', ...words, '--dry-run']));
+    expect(stdout).toBe(
+      'to install, in this order:\n  1. relayhost.example.org: everything\nwaiting until others are installed: mailhost.example.org\n',
+    );
+    expect(stderr).toContain('left out, because there is no certificate yet: second.example.org\n');
+    const result = await deployWith('', ...words);
+    expect([result.status, result.visited]).toEqual([1, ['relayhost']]);
+    expect(result.stdout).toContain('\ndeploy: 1 installed, 1 waiting for others\nnot done: mailhost.example.org\n');
   });
 
   it('names what waits for a host that is not named, and asks nothing if that is all', async () => {

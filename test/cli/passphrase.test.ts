@@ -5,6 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { changeOperatorPassword } from '../../src/commands/passphrase-operator.js';
+import { Secret } from '../../src/secret.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, program, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { openTerminal, type Terminal } from '../support/terminal.js';
@@ -285,6 +287,19 @@ describe("the operator key's own password", () => {
     await screen.waitFor('no longer has a password');
     expect(await screen.ended()).toBe(0);
     expect(await shown()).toBe(passphrase);
+  });
+
+  it.each([
+    ['ab', ['the password is short or simple: anyone who gets a copy of the operator key may guess it']],
+    ['nine red cows walk home', []],
+    ['', []],
+  ])('operator-password %j: warns of %j', async (chosen, warnings) => {
+    await putMade(project);
+    const said: string[] = [];
+    const asked = { interactive: true, askNewSecret: () => Promise.resolve(new Secret(chosen)) };
+    const sys = { ...project.sys(), ...asked, warn: (message: string) => void said.push(message) };
+    await changeOperatorPassword({ json: false }, sys);
+    expect(said).toEqual(warnings);
   });
 });
 

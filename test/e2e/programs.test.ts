@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import { makeCa, makeCertificate } from './lab/certificates.js';
@@ -62,6 +63,7 @@ const settingsWith = (program: string, more: Readonly<Record<string, string>> = 
 });
 
 beforeAll(async () => {
+  requireTools('faketime');
   lab = await startLab({ relays: 1, homes: 4, faults: 'any' });
   [relay] = lab.relays;
   const [first, second, third, fourth] = lab.homes;
@@ -374,6 +376,20 @@ update-exim4.conf`);
     expect(findings.map(({ id }) => id)).toEqual(
       expect.arrayContaining(['pin-not-listed', 'not-verified', 'tls-not-offered']),
     );
+  });
+
+  test('Exim returns no new mail at once after days without its relay', async () => {
+    await relay.sh('postfix stop');
+    for (const day of [0, 5]) {
+      const later = `faketime -f +${day}d exim4`;
+      await exim.sh(`printf 'Subject: day ${day}\\n\\nx\\n' | ${later} -odq -f ann@example.org bob@example.net
+${later} -Mc "$(exim4 -bp | awk '/</ { id = $3 } END { print id }')"`);
+    }
+    expect(await waitsAt(exim, 'exim')).toBe(2);
+    expect(await exim.readFile('/var/log/exim4/mainlog')).not.toContain(' ** ');
+    await relay.restart();
+    await exim.sh('rm /var/spool/exim4/db/*');
+    for (const day of [0, 5]) await retry(exim, 'exim', `day ${day}`);
   });
 
   test('a bundle that is copied again is taken up by the script', async () => {

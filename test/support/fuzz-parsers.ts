@@ -361,7 +361,7 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       (random) => (random.chance(0.5) ? jsonLines(seeds.ledgers, random) : textOf(seeds.ledgers)(random)),
       async (bytes) => {
         writeFileSync(layout.ledger.path, bytes);
-        const { entries, damaged } = await readLedger(layout);
+        const { entries, damaged } = readLedger(layout);
         for (const entry of firstOf(entries, 20)) {
           hold(/^[^\n]+\n$/u.test(renderEntries([entry])), 'an entry is a line');
         }
@@ -383,7 +383,7 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
         } catch (error) {
           if (!(error instanceof RelaycertsError) || error.code !== 'lock') throw error;
           hold(isRefusal(error, 'lock'), 'a held lock is a refusal');
-          hold((await readMark(layout.lock)).length <= bytes.length, 'a mark is a part of the file');
+          hold(readMark(layout.lock).length <= bytes.length, 'a mark is a part of the file');
           return error.message.includes('(process ');
         }
         throw new Error('a lock was taken from its holder');
@@ -482,7 +482,7 @@ function firstOf<Item>(items: readonly Item[], most: number): readonly Item[] {
 }
 
 /** A line for a terminal: short, and nothing in it moves the cursor. */
-export function assertPlain(text: string): void {
+function assertPlain(text: string): void {
   hold(text !== '' && text.length <= 2000, `a line of ${text.length} characters is short: ${text.slice(0, 200)}`);
   hold(!/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text), `no control character in ${JSON.stringify(text)}`);
 }

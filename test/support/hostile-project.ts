@@ -36,7 +36,7 @@ const pathNames = namesOf(pathCharacters);
 export const hostileFolders: readonly string[] = Array.from({ length: Math.ceil(pathNames.length / 7) }, (_, part) =>
   [...baits, ...pathNames.slice(7 * part, 7 * part + 7)].join('/'),
 );
-export const hostileName = `s $(canary) '"; canary; # \\% >>> relaycerts: run here.json`;
+const hostileName = `s $(canary) '"; canary; # \\% >>> relaycerts: run here.json`;
 
 export const hostileSettings = {
   domain: 'xn--bcher-kva.example',

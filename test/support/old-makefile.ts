@@ -38,7 +38,7 @@ $(HOSTS:=.crt.pem): %.crt.pem: %.csr.pem $(CA).crt.pem
 `;
 
 /** As its users edited it. */
-export function oldSettings(recipient: string, clients: readonly string[]): string {
+function oldSettings(recipient: string, clients: readonly string[]): string {
   return `# settings of the relay
 DOMAIN          = example.org
 SMTPD_SERVER    = relayhost.$(DOMAIN)

@@ -22,7 +22,7 @@ function windowsOf<Part extends Buffer | string>(whole: Part, size: number): rea
 }
 
 /** The secret in each of its forms. */
-export function needlesOf(bytes: Buffer): readonly Buffer[] {
+function needlesOf(bytes: Buffer): readonly Buffer[] {
   const hex = windowsOf(bytes, window).map((part) => part.toString('hex'));
   // Base64 works on groups of three octets, which may begin at any of them.
   const base64 = [0, 1, 2].flatMap((skip) => {
@@ -41,7 +41,7 @@ export function textSecret(name: string, text: string): KnownSecret {
 }
 
 /** The numbers of a private key; the rest of its DER is its public key and its frame. */
-export function keySecret(name: string, pem: string | Buffer, passphrase?: string): KnownSecret {
+function keySecret(name: string, pem: string | Buffer, passphrase?: string): KnownSecret {
   const key = createPrivateKey({ key: pem, ...(passphrase === undefined ? {} : { passphrase }) });
   const jwk = key.export({ format: 'jwk' });
   const numbers = [jwk.d, jwk.p, jwk.q, jwk.dp, jwk.dq, jwk.qi].filter((part) => part !== undefined);

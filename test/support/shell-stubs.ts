@@ -33,7 +33,7 @@ const programs = [
   ['gpg', 'ls', 'install'],
 ].flat();
 
-export interface StubRun {
+interface StubRun {
   readonly status: number | null;
   readonly stdout: string;
   readonly stderr: string;

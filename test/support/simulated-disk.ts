@@ -21,7 +21,7 @@ import {
   type Node,
 } from './disk-image.js';
 
-export type ErrorCode = 'ENOSPC' | 'EIO' | 'EACCES' | 'EROFS';
+type ErrorCode = 'ENOSPC' | 'EIO' | 'EACCES' | 'EROFS';
 export interface Fault {
   /** The number of the call, from 0. */
   readonly at: number;

@@ -42,7 +42,7 @@ export const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
 const limits: LossLimits = isDeep ? { all: 512, drawn: 64 } : { all: 48, drawn: 4 };
 const innerLimits: LossLimits = isDeep ? { all: 32, drawn: 8 } : { all: 4, drawn: 1, isCoarse: true };
 
-export type Expected = 'old' | 'new' | 'either';
+type Expected = 'old' | 'new' | 'either';
 /** The result that a recovery must have, if nothing else fails, and if the power fails before. */
 interface Verdicts {
   readonly killed: Expected;

@@ -22,8 +22,8 @@ import { build } from 'esbuild';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { renderHint } from '../../src/errors.js';
 import { fileError } from '../../src/sys/file-error.js';
-import { listFolder, readFile, readNamedFile, replaceFile, statFile, writeNewFile } from '../../src/sys/files.js';
-import { rejectionOf } from '../support/refusal.js';
+import { listFolder, lookAt, readFile, readNamedFile, replaceFile, writeNewFile } from '../../src/sys/files.js';
+import { refusalOf, rejectionOf } from '../support/refusal.js';
 
 let folder: string;
 let path: string;
@@ -39,18 +39,18 @@ afterEach(() => {
 const modeOf = (): number => statSync(path).mode & 0o7777;
 
 describe('reading', () => {
-  it('gives the bytes, up to the limit', async () => {
+  it('gives the bytes, up to the limit', () => {
     writeFileSync(path, 'abcd');
-    expect((await readFile(path, { limit: 4 }))?.toString()).toBe('abcd');
-    expect((await rejectionOf(readFile(path, { limit: 3 }))).message).toContain('it is larger than 3 octets');
+    expect(readFile(path, { limit: 4 })?.toString()).toBe('abcd');
+    expect(refusalOf(() => readFile(path, { limit: 3 })).message).toContain('it is larger than 3 octets');
   });
 
   it('gives nothing if there is nothing', async () => {
     writeFileSync(path, '');
-    expect(await readFile(join(folder, 'none'))).toBeUndefined();
-    expect(await readFile(join(path, 'below a file'))).toBeUndefined();
+    expect(readFile(join(folder, 'none'))).toBeUndefined();
+    expect(readFile(join(path, 'below a file'))).toBeUndefined();
     expect(await listFolder(join(folder, 'none'))).toEqual([]);
-    expect(await statFile(join(folder, 'none'))).toBeUndefined();
+    expect(lookAt(join(folder, 'none'))).toBeUndefined();
     await expect(readNamedFile(join(folder, 'none'))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
@@ -59,9 +59,9 @@ describe('reading', () => {
     ['a FIFO', () => execFileSync('mkfifo', [path]), 'it is not a regular file'],
     ['a link', () => symlinkSync('/etc/passwd', path), 'it is a symbolic link'],
     ['a link to itself', () => symlinkSync('file', path), 'it is a symbolic link'],
-  ])('refuses %s', async (_, make, why) => {
+  ])('refuses %s', (_, make, why) => {
     make();
-    const { code, message, hint = '' } = await rejectionOf(readFile(path));
+    const { code, message, hint = '' } = refusalOf(() => readFile(path));
     expect([code, message]).toEqual(['files', `cannot read ${JSON.stringify(path)}: ${why}`]);
     expect(renderHint(hint, '')).toContain(path);
   });
@@ -69,14 +69,14 @@ describe('reading', () => {
   it('follows a link if it is asked to', async () => {
     writeFileSync(join(folder, 'target'), 'there');
     symlinkSync('target', path);
-    expect((await readFile(path, { followLink: true }))?.toString()).toBe('there');
+    expect(readFile(path, { followLink: true })?.toString()).toBe('there');
     expect((await readNamedFile(path)).toString()).toBe('there');
   });
 
   it('looks at what is there without following a link', async () => {
     symlinkSync('/', path);
-    expect(await statFile(path)).toMatchObject({ kind: 'link' });
-    expect(await statFile(folder)).toMatchObject({ kind: 'folder', mode: 0o700, uid: process.geteuid?.() });
+    expect(lookAt(path)).toMatchObject({ kind: 'link' });
+    expect(lookAt(folder)).toMatchObject({ kind: 'folder', mode: 0o700, uid: process.geteuid?.() });
     expect(await listFolder(folder)).toEqual(['file']);
   });
 });

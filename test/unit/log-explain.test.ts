@@ -3,6 +3,7 @@
 
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { ordinaryLines } from '../../src/log/judge.js';
 import { logKinds } from '../../src/log/log-lines.js';
 import { logTally, type LogSummary } from '../../src/log/tally.js';
 import { renderLogSummary } from '../../src/render/explain.js';
@@ -147,6 +148,17 @@ describe('Postfix under any syslog_name', () => {
   it.each(['qmgr', 'mail', 'mail/qmgr/x', 'mail/imap', '/qmgr'])('%s is another program', (program) => {
     const { faults, unknown } = summaryOf(relayLine(missing, program) + relayLine(at25, program), hosts);
     expect([faults, unknown]).toEqual([[], []]);
+  });
+
+  it.each([
+    ['postfix/smtpd', true],
+    ['mail/out/smtpd', true],
+    ['mail/relaycerts/smtpd', true],
+    ['smtpd', false],
+    ['exim4', false],
+  ])('an ordinary line of %s is skipped without reading it: %j', (program, isSkipped) => {
+    const line = relayLine('connect from mail.example.net[203.0.113.1]', program).trimEnd();
+    expect(ordinaryLines(() => false)(line, 0, line.length)).toBe(isSkipped);
   });
 
   it('is not what another program says after its own name', () => {

@@ -122,9 +122,9 @@ test('ledger: a file with a thousand invalid lines is not a ledger', async () =>
     const layout = layoutOf({ folder, domain: parseHostName('example.org') });
     mkdirSync(layout.caFolder, { recursive: true });
     writeFileSync(layout.ledger.path, '{x}\n'.repeat(1000));
-    expect(await readLedger(layout)).toEqual({ entries: [], damaged: 1000 });
+    expect(readLedger(layout)).toEqual({ entries: [], damaged: 1000 });
     writeFileSync(layout.ledger.path, '{x}\n'.repeat(1001));
-    await expect(readLedger(layout)).rejects.toMatchObject({ code: 'files', hint: 'restore it from a backup' });
+    expect(refusalOf(() => readLedger(layout))).toMatchObject({ code: 'files', hint: 'restore it from a backup' });
   } finally {
     rmSync(folder, { recursive: true });
   }

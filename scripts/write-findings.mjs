@@ -12,9 +12,9 @@ const logged = new Set((await read('log/log-lines.json')).map(({ id }) => id));
 
 const introduction = `# Findings
 
-What \`relaycerts check\` and \`relaycerts explain\` can find, by the id in their output and in \`--json\`. The
-ids stay as they are. An *error* stops mail, loses it or opens the relay; a *warning* will, or may; *unknown* is something
-that could not be looked at. Words in capitals are filled in, and so are the commands for your hosts.
+What \`relaycerts check\` and \`relaycerts explain\` can find, by the id in their output and in \`--json\`. The ids do not
+change. An *error* stops mail, loses it or opens the relay; a *warning* will, or may; *unknown* is something that could not
+be checked. Words in capitals are placeholders; in the output, they and the commands are those of your hosts.
 
 This file is made by \`node scripts/write-findings.mjs\`.
 `;

@@ -10,14 +10,14 @@ import { loader } from './bundle.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** When the text was last edited here: a page has a date, which must not depend on the machine that made it. */
-const edited = '2026-11-27';
+const edited = '2026-11-28';
 
 const environment = [
   ['RELAYCERTS_SETTINGS', 'The settings file, if --settings names none.'],
   ['NO_COLOR', 'If it is set and not empty, no colour.'],
-  ['RELAYCERTS_DEBUG', 'With 1, an error has its stack.'],
+  ['RELAYCERTS_DEBUG', 'If it is 1, errors include a stack trace.'],
   ['XDG_CONFIG_HOME', 'The operator key is in relaycerts/ below it; ~/.config if it is not set.'],
-  ['NODE_DISABLE_COMPILE_CACHE', 'With 1, nothing is kept in ~/.cache/relaycerts.'],
+  ['NODE_DISABLE_COMPILE_CACHE', 'If it is 1, nothing is kept in ~/.cache/relaycerts.'],
 ];
 const exitCodes = [
   ['0', 'done'],
@@ -30,9 +30,9 @@ const exitCodes = [
 const files = [
   ['settings.json', 'The settings. Everything that is made is beside them.'],
   ['certs/', 'Keys and certificates; in certs/ca/ the CA and the ledger.'],
-  ['hosts/', 'A folder for each host with what goes there, and nothing else.'],
+  ['hosts/', 'A folder for each host, with exactly the files that go there.'],
   ['~/.DOMAIN-relaycerts-passphrase.gpg', "The passphrase of the CA's key, OpenPGP-encrypted."],
-  ['~/.config/relaycerts/operator-key.asc', 'Opens it, if the settings name no recipient of yours.'],
+  ['~/.config/relaycerts/operator-key.asc', 'The key that opens it, if the settings name no recipient.'],
 ];
 
 /** Prose wrapped at spaces, at most 80 columns wide. */
@@ -132,7 +132,7 @@ try {
     fill(program.description()),
     ...examplesOf(program),
     '.SH OPTIONS',
-    'They may be before the command or after it.',
+    'They can come before or after the command.',
     ...list(optionsOf(program)),
     '.SH COMMANDS',
     ...program.commands.flatMap((command) => sectionsOf(command, [])),

@@ -11,15 +11,15 @@ const releases = ['3.5', '3.7', '3.10', '3.11'];
 
 const introduction = `# Troubleshooting
 
-What Postfix logs when TLS or the relaying fails, what causes it, and what to do. Every line here was logged by a real
-Postfix: 3.5, 3.7, 3.10 and 3.11, as Debian 11 to 13 and unstable have them. If a kind has other words on one of them, it
-says so; \`*\` means a host, an address or a file.
+What Postfix logs when TLS or relaying fails, why, and what to do. Every line here was logged by a real Postfix: 3.5, 3.7,
+3.10 or 3.11, as in Debian 11 to 13 and unstable. If only some of them log a line, it says which; \`*\` means a host, an
+address or a file.
 
 Look at both logs, and at the lines before the one with \`status=deferred\`: it often says only that something failed.
 HOST is the host that the line is about; "install it again" is \`relaycerts deploy HOST\`, or by hand what \`relaycerts show HOST\` prints.
 
 \`relaycerts explain\` finds these lines in a log, and prints the cure for your hosts. Lines of Exim, OpenSMTPD, msmtp and
-nullmailer are listed with the lines of Postfix that they match.
+nullmailer are listed under the Postfix lines that mean the same.
 
 This file is made by \`node scripts/write-troubleshooting.mjs\`.
 `;

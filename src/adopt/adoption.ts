@@ -81,7 +81,7 @@ export function planAdoption(
       ...strangers.map(({ hostname, certificate: { paths } }) => ({
         name: JSON.stringify(hostname),
         path: paths[0] ?? '',
-        why: 'is not in the settings: to take it too, add it to them first',
+        why: 'is not in the settings: to adopt it too, add it there first',
       })),
     ],
   };

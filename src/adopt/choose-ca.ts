@@ -192,6 +192,6 @@ function noKeyError([held]: readonly Held[], namedKey: string | undefined): Rela
     });
   }
   return new RelaycertsError('contradiction', `the key of the CA ${name} is not here`, {
-    hint: 'name it, wherever it is kept: --ca-key FILE; the key of an intermediate CA will not do, because hosts trust the root',
+    hint: 'name its file: --ca-key FILE; the key of an intermediate CA will not do, because hosts trust the root',
   });
 }

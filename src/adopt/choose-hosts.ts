@@ -104,7 +104,7 @@ export function findHostMaterial(
     const { held } = best;
     const spki = held.info.spki.toString('hex');
     const owner = taken.get(spki);
-    const noKey = owner === undefined ? best.noKey : `its key is the one of ${owner}, and every host needs its own`;
+    const noKey = owner === undefined ? best.noKey : `it has the same key as ${owner}, and every host needs its own`;
     const leave = (why: string): void => void leftOut.push({ name: quote(hostname), path: held.paths[0] ?? '', why });
     const others = judged.filter((one) => one !== best);
     older.push(...others.map((one) => ({ hostname, held: one.held })));

@@ -12,7 +12,7 @@ export function parseCrls(bytes: Buffer, from: string): readonly RevokedLine[] {
     return readPemOrDer(bytes, from, ['X509 CRL']).flatMap(readCrl);
   } catch (error) {
     if (!(error instanceof der.DerError)) throw error;
-    throw inputError(`the list of revoked certificates in ${from} is damaged`, 'copy the file again, whole', error);
+    throw inputError(`the list of revoked certificates in ${from} is damaged`, 'copy the whole file again', error);
   }
 }
 

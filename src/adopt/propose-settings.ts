@@ -101,7 +101,7 @@ function wishedRole(name: HostName, { relays, clients, fromMake }: Wishes): Role
 
 function unclearError(message: string): RelaycertsError {
   return new RelaycertsError('usage', message, {
-    hint: 'say it with --relay NAME and --client NAME, or write settings.json first; nothing was changed',
+    hint: 'use --relay NAME and --client NAME, or write settings.json first; nothing was changed',
   });
 }
 

@@ -63,11 +63,11 @@ export function renderAdoption(report: Report, shown: (path: string) => string):
       ? []
       : [`${isNewFile ? 'New' : 'Changed'} ${file}:`, '', ...newText.trimEnd().split('\n').map(clip), ''];
   return `${[
-    `Found ${kind === 'files' ? 'a CA' : `the CA of ${kind}`}; it is copied, and stays as it is:`,
+    `Found ${kind === 'files' ? 'a CA' : `the CA of ${kind}`}; it is copied, and the original is not changed:`,
     ...lines,
     '',
     ...written,
-    `The CA's key gets a new passphrase, sealed in ${shown(settings.passphrase.file)}.`,
+    `The CA's key gets a new passphrase, encrypted in ${shown(settings.passphrase.file)}.`,
   ].join('\n')}\n`;
 }
 

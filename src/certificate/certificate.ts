@@ -99,7 +99,7 @@ function decodeCertificate(bytes: Buffer, from: string): CertificateInfo {
     // OpenSSL first: anything it refuses is refused here too, whatever der.ts makes of it.
     return new ParsedCertificate(bytes, () => from, new X509Certificate(bytes));
   } catch (error) {
-    throw inputError(`the certificate in ${from} is damaged`, 'copy the file again, whole', error);
+    throw inputError(`the certificate in ${from} is damaged`, 'copy the whole file again', error);
   }
 }
 

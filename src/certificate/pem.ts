@@ -19,7 +19,7 @@ const blockStart = '-----BEGIN ';
 const dashes = '-----';
 
 /** A certificate, key or request from outside that cannot be used. `cause` must not quote a private key. */
-export function inputError(message: string, hint = 'copy the file again, whole', cause?: unknown): RelaycertsError {
+export function inputError(message: string, hint = 'copy the whole file again', cause?: unknown): RelaycertsError {
   return new RelaycertsError('certificate', message, { hint, cause });
 }
 

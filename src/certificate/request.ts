@@ -47,7 +47,7 @@ export function parseRequest(bytes: Uint8Array | string, { from }: { from: strin
     return decodeRequest(request, from);
   } catch (error) {
     if (!(error instanceof der.DerError)) throw error;
-    throw inputError(`the certificate request in ${from} is damaged`, 'copy the file again, whole', error);
+    throw inputError(`the certificate request in ${from} is damaged`, 'copy the whole file again', error);
   }
 }
 

@@ -74,7 +74,7 @@ export async function checkReverse({ relay: { hostname: host } }: LocatedRelay, 
   if (confirmed.some(({ one }) => one === host)) {
     const others = usable.filter((one) => one !== host);
     if (others.length > 0) return report('ptr-several', others.join(', '));
-    return { host, fine: `DNS: ${address} has its name (PTR)`, findings: [] };
+    return { host, fine: `DNS: ${address} has the right PTR record`, findings: [] };
   }
   if (confirmed.length > 0) return report('ptr-other-name', confirmed.map(({ one }) => one).join(', '));
   const unknown = ways.flatMap(({ one, back }) => unknownFinding(host, isIP(address) === 4 ? 'A' : 'AAAA', one, back));

@@ -174,7 +174,7 @@ function kindOf(name: string, found: string, maps: readonly string[]): string {
   return effects[name] ?? 'setting-differs';
 }
 
-/** The port of our service; a home has one only for mail from the world. */
+/** The port of our service; a home has one only for inbound mail. */
 function judgePorts({ inbound }: Settings, host: HostSettings, facts: HostFacts): readonly Finding[] {
   if (host.role === 'smtpd-server') return judgePort(host, { port: String(host.port), isForOthers: true }, facts);
   if (!host.isInbound || inbound === undefined) return [];

@@ -1,4 +1,4 @@
-// Mail from the world on its way home, as the hosts' own settings have it: what keeps it from going home, and limits in
+// Inbound mail on its way home, as the hosts' own settings have it: what keeps it from going home, and limits in
 // which a relay and home differ. Pure; inbound.ts tries the way itself.
 
 import { findingOf, type Finding } from '../findings/finding.js';

@@ -9,7 +9,7 @@ import { linesOf, sectionOf, type HostFacts } from './host-facts.js';
 const words: Readonly<Record<string, string>> = {
   missing: 'it is missing',
   lines: 'the lines of relaycerts are missing, or somebody changed them',
-  others: 'other lines in it count besides those of relaycerts',
+  others: 'it has other lines that take effect besides those of relaycerts',
 };
 
 /** What is wrong with the program and its files. */

@@ -104,7 +104,7 @@ function judgeHost(settings: Settings, host: HostSettings, wanted: WantedFiles, 
   const release = sectionOf(facts, program === undefined ? 'postfix' : 'program')?.words[0] ?? '';
   const configuration: Report = {
     host: hostname,
-    fine: `${program?.title ?? 'Postfix'} ${release} has the settings that it should`.replace(' unknown', ''),
+    fine: `${program?.title ?? 'Postfix'} ${release} has the right settings`.replace(' unknown', ''),
     findings:
       program === undefined
         ? [...judgeConfiguration(settings, host, facts), ...judgeTunnelEnd(settings, host, facts)]
@@ -121,7 +121,7 @@ function judgeHost(settings: Settings, host: HostSettings, wanted: WantedFiles, 
   }
   const files: Report = {
     host: hostname,
-    fine: `its ${wanted.size} files are those of its bundle`,
+    fine: `its ${wanted.size} files match its bundle`,
     findings: judgeFiles(settings, host, wanted, facts),
   };
   return [files, configuration];

@@ -1,4 +1,4 @@
-// Mail from the world on its way home: whether a relay can hand mail over to home, and whether the service at home
+// Inbound mail on its way home: whether a relay can hand mail over to home, and whether the service at home
 // refuses everybody else. Nothing is sent that could become a mail. host-inbound.ts is about the hosts' settings.
 
 import { findingOf, type Finding } from '../findings/finding.js';
@@ -62,7 +62,7 @@ async function checkHandOver(settings: Settings, inbound: Inbound, relay: SmtpdS
   });
   const facts = await tryFrom(relay, script, sys);
   if ('findings' in facts) return facts;
-  const fine = `hands mail from the world over to ${inbound.home}, and could not without its certificate`;
+  const fine = `delivers inbound mail to ${inbound.home}, which refuses it without its certificate`;
   return { host: relay.hostname, fine, findings: judgeHandOver(settings, inbound, relay, facts) };
 }
 

@@ -58,7 +58,7 @@ export async function checkRelay(relay: SmtpdServer, work: RelayWork): Promise<r
   // Without an address, or with one that only home reaches, nothing is known of the port, and nothing is said.
   if (good === undefined) return [name, ...(findings.length === 0 ? [] : [reportOf(host, ...findings)]), ...port25];
   const { protocol, cipher } = good.tls ?? {};
-  const fine = `port ${port} shows the certificate that was made for it (${protocol}, ${cipher})`;
+  const fine = `port ${port} presents the certificate that was made for it (${protocol}, ${cipher})`;
   return [name, { host, fine, findings }, ...(await checkVisitors(relay, work, good)), ...port25];
 }
 
@@ -136,7 +136,7 @@ async function checkPort25(
   const talk = await converse(call);
   const reply = lastReply(talk);
   const fine =
-    reply === undefined ? 'port 25 takes no connection' : `port 25 relays for no stranger (${codesOf(reply)})`;
+    reply === undefined ? 'port 25 accepts no connection' : `port 25 does not relay for strangers (${codesOf(reply)})`;
   return [{ host, fine, findings: judgePort25(relay, talk, isTrusted(talk.from, facts)) }];
 }
 

@@ -61,7 +61,7 @@ export function renderCheck(
     });
   });
   const more = findings.length - shown.size;
-  if (more > 0) lines.push(`${more} more findings; all of them: run it again with --json`);
+  if (more > 0) lines.push(`${more} more findings; to see all of them, run it again with --json`);
   return `${[...lines, sumUp(counts)].join('\n')}\n`;
 }
 

@@ -91,13 +91,13 @@ export async function makeVisitors(
   const [first] = settings.smtpClients;
   const [listed] = clients;
   const others = [
-    await attempt('a certificate of another CA', () => issue(other, first)),
+    await attempt('a certificate from another CA', () => issue(other, first)),
     await attempt(
       'a certificate of this CA whose pin is not listed',
       issuer === undefined ? "the CA's passphrase does not open without asking" : () => issue(issuer, first),
     ),
     await attempt(
-      'a listed key, and a certificate of another CA',
+      'a listed key, and a certificate from another CA',
       listed === undefined ? 'no key of a client is here' : () => issue(other, listed.host, listed.shown),
     ),
   ];

@@ -12,8 +12,8 @@ export function addBackup(program: SysCommand): void {
       'write everything that must not be lost into one OpenPGP file, for the recipients in the settings or under a ' +
         "password, and prove that the CA's key opens from it",
     )
-    .argument('<file>', 'the new file; one that exists is not overwritten')
-    .option('--password', 'under a password, even if the settings have recipients')
+    .argument('<file>', 'the new file; an existing file is not overwritten')
+    .option('--password', 'encrypt it under a password, even if the settings have recipients')
     .addOption(fileDescriptor('--password-fd <n>', 'read the password of the backup from this file descriptor'))
     .addOption(passphraseFdOption())
     .examples('relaycerts backup ~/example.org.backup.gpg', 'gpg --decrypt example.org.backup.gpg | tar -t')

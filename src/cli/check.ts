@@ -16,12 +16,13 @@ export function addCheck(program: SysCommand): void {
       'prove that it works: the files here, each host over ssh, and the live relay from outside, which must accept our ' +
         'clients and nobody else; exit code 3 if an error or a warning is found',
     )
-    .argument('[host...]', 'the hosts, by name; all if none is named')
+    .argument('[host...]', 'the hosts, by name (default: all)')
     .option('--offline', 'only the files here')
     .addOption(
-      new Option('--from <host>', 'only the connection to the relays, from a home host, with openssl there').conflicts(
-        'offline',
-      ),
+      new Option(
+        '--from <host>',
+        'only the connection to the relays, tried from this home host with its openssl',
+      ).conflicts('offline'),
     )
     .addOption(
       new Option(
@@ -30,7 +31,7 @@ export function addCheck(program: SysCommand): void {
       )
         .argParser((text) => {
           const domain = findHostName(text);
-          if (domain === undefined) throw new InvalidArgumentError('Expected a domain that takes mail.');
+          if (domain === undefined) throw new InvalidArgumentError('Expected a domain that accepts mail.');
           return domain;
         })
         .conflicts(['offline', 'from']),

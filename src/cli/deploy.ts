@@ -18,12 +18,12 @@ export function addDeploy(program: SysCommand): void {
       'install on the hosts over ssh, in the order that keeps mail flowing, and check the result; a host that fails gets ' +
         'its old files back, and the exit code is 1',
     )
-    .argument('[host...]', 'the hosts, by name; all that lack something if none is named')
+    .argument('[host...]', 'the hosts, by name (default: all that are not up to date)')
     .option('--dry-run', 'print what would be done, and do nothing')
     .option('--yes', 'do not ask')
     .option('--undo', 'undo everything that deploy and the scripts set up on these hosts')
     .addOption(
-      new Option('--force-routes', 'install also if main.cf of a home host routes mail past the relay').conflicts(
+      new Option('--force-routes', 'install even if main.cf of a home host routes mail around the relay').conflicts(
         'undo',
       ),
     )
@@ -31,10 +31,10 @@ export function addDeploy(program: SysCommand): void {
     .addOption(
       new Option(
         '--canary <host>',
-        'the host that goes first in its role (default: the first, if there are more than --parallel)',
+        'the host to install first in its role (default: the first, if there are more than --parallel)',
       ).conflicts('undo'),
     )
-    .addOption(hostCount('--max-failures <n>', 'start no further host after this many failures', 5).default(10))
+    .addOption(hostCount('--max-failures <n>', 'start no more hosts after this many failures', 5).default(10))
     .examples(
       'relaycerts deploy',
       'relaycerts deploy --dry-run',

@@ -11,22 +11,22 @@ export function addDns(program: SysCommand): void {
   program
     .command('dns')
     .description(
-      'print the DNS records that mail of the domain needs, or check whether they are there; exit code 3 if an error or ' +
+      'print the DNS records that mail of the domain needs, or check them; exit code 3 if an error or ' +
         'a warning is found',
     )
-    .addOption(new Option('--check', 'ask the DNS: each record is right, wrong or not known').conflicts('format'))
+    .addOption(new Option('--check', 'look the records up: each is right, wrong or unknown').conflicts('format'))
     .addOption(
       new Option('--format <format>', 'plain for web forms, zone for a zone file').choices(dnsFormats).default('plain'),
     )
-    .option('--resolver <ip>', "ask this DNS server, otherwise the settings' or the system's")
+    .option('--resolver <ip>', "ask this DNS server (default: the one in the settings, or the system's)")
     .addOption(
-      new Option('--dnsbl', 'also check whether block lists have the addresses of the relays').implies({ check: true }),
+      new Option('--dnsbl', 'also look the addresses of the relays up in block lists').implies({ check: true }),
     )
     .option('--tlsa', "also print the TLSA records of the relays' certificates, for a zone with DNSSEC")
     .addOption(
       new Option(
         '--mta-sts <mode>',
-        'also print the record and the file of MTA-STS, to begin with in mode testing',
+        'also print the record and the policy file of MTA-STS; start with testing',
       ).choices(mtaStsModes),
     )
     .examples(

@@ -8,10 +8,10 @@ export function addExplain(program: SysCommand): void {
   program
     .command('explain')
     .description(
-      'name the causes of the relaying errors in a mail log, how often and when last, and what to do; exit code 3 ' +
-        'if it has faults',
+      'explain the relaying errors in a mail log: the cause, how often and when last, and what to do; exit code 3 ' +
+        'if there are any',
     )
-    .argument('[log]', 'a file (gzip too), - for standard input, or a host by name; the log of this machine by default')
+    .argument('[log]', 'a file (gzip too), - for standard input, or a host by name; default: the log of this machine')
     .option('--follow', 'follow the log as it grows; Ctrl-C prints the summary')
     .examples(
       'relaycerts explain /var/log/mail.log',

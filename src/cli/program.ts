@@ -52,12 +52,8 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
       'A private CA and mutual TLS for smarthost relaying: makes the certificates for the mail server at home and for ' +
         'the host that relays its mail, installs them over ssh, and proves that they work.',
     )
-    .option(
-      '--settings <file>',
-      'the settings file, otherwise RELAYCERTS_SETTINGS; everything is kept beside it',
-      named,
-    )
-    .option('--json', 'print one JSON object, also if it fails (docs/json.md)')
+    .option('--settings <file>', 'the settings file, or else RELAYCERTS_SETTINGS; everything is kept beside it', named)
+    .option('--json', 'print one JSON object, even if it fails (docs/json.md)')
     .addOption(
       count(
         '--wait <seconds>',

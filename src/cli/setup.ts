@@ -18,8 +18,8 @@ import { passphraseFdOption, type SysCommand } from './options.js';
 export function addSetup(program: SysCommand): void {
   program
     .command('add')
-    .description('add a host to the settings; make then makes what it needs')
-    .argument('<host>', 'its name: a label within the domain, or a whole DNS name')
+    .description('add a host to the settings; then run make')
+    .argument('<host>', 'its name: a label within the domain, or a full DNS name')
     .option('--relay', 'as a relay instead of a client')
     .examples('relaycerts add laptop', 'relaycerts add relay2.example.net --relay')
     .runs(async (sys, options: Omit<AddOptions, 'hostname'>, hostname: string) => {
@@ -30,8 +30,8 @@ export function addSetup(program: SysCommand): void {
   program
     .command('remove')
     .description('take a host out of the settings, revoke it, and print what undoes its configuration')
-    .argument('<host>', 'the host, by name; also one that the settings no longer name')
-    .option('--keep', 'do not revoke it: its key stays here, and is used if you add it again')
+    .argument('<host>', 'the host, by name; it need not be in the settings any more')
+    .option('--keep', 'do not revoke it: its key stays here, and is used again if you add it back')
     .examples('relaycerts remove laptop', 'relaycerts remove oldrelay', 'relaycerts remove laptop --keep')
     .runs(async (sys, options: Omit<RemoveOptions, 'hostname'>, hostname: string) => {
       const { remove } = await import('../commands/remove.js');
@@ -54,15 +54,18 @@ export function addSetup(program: SysCommand): void {
   program
     .command('show')
     .description('print the instructions again; no passphrase is needed')
-    .argument('[host...]', 'the hosts, by name or pattern (* and ?); with --undo also one that left the settings')
+    .argument('[host...]', 'the hosts, by name or pattern (* and ?); with --undo also a host removed from the settings')
     .addOption(new Option('--section <name>', 'only this section').choices(sections))
     .addOption(
-      new Option('--format <format>', 'text for eyes and copy-paste, sh a script for one host, html a page')
+      new Option('--format <format>', 'text to read and paste, sh a script for one host, html a page')
         .choices(formats)
         .default('text'),
     )
     .option('--undo', 'print how to undo it')
-    .option('--force-routes', 'a script that installs a home host even if its main.cf routes mail past the relay')
+    .option(
+      '--force-routes',
+      'make a script that installs a home host even if its main.cf routes mail around the relay',
+    )
     .examples(
       'relaycerts show',
       'relaycerts show relayhost --section relay_clientcerts',
@@ -98,9 +101,9 @@ export function addSetup(program: SysCommand): void {
 export function addCleanAndWizard(program: SysCommand): void {
   program
     .command('clean')
-    .description('list what make made, ask, and remove it')
+    .description('list what make made, ask, then remove it')
     .option('--yes', 'do not ask')
-    .option('--all', 'the passphrase file too, if a CA was made here; the operator key stays')
+    .option('--all', 'also remove the passphrase file, if a CA was made here; the operator key stays')
     .examples('relaycerts clean', 'relaycerts clean --yes', 'relaycerts clean --all')
     .runs(async (sys, options: CleanOptions) => {
       const { clean } = await import('../commands/clean.js');

@@ -54,7 +54,7 @@ export function addHelp(program: SysCommand): void {
   program
     .command('help')
     .description("print a command's help")
-    .argument('[command...]', 'the command, by all its words')
+    .argument('[command...]', 'the command, such as make or export p12')
     .examples('relaycerts help make', 'relaycerts help export p12')
     .action((words: readonly string[]) => {
       const command = words.reduce<Command>((above, word) => {

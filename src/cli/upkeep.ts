@@ -33,8 +33,8 @@ export function addUpkeep(program: SysCommand): void {
   program
     .command('status')
     .description(
-      "list every certificate, the most urgent first, whether the hosts have it, and whether the CA's passphrase can be " +
-        'opened; exit code 3 if something needs care',
+      "list every certificate, most urgent first, whether its host has it, and whether the CA's passphrase can be " +
+        'opened; exit code 3 if something needs attention',
     )
     .argument('[host...]', 'only these hosts, by name or pattern (* and ?)')
     .addOption(
@@ -43,17 +43,17 @@ export function addUpkeep(program: SysCommand): void {
         'a certificate is due this many days before it expires (default: certificates.renewBeforeDays)',
       ),
     )
-    .option('--due', 'for cron: show only what needs care, and nothing if nothing does')
+    .option('--due', 'for cron: show only what needs attention; print nothing if nothing does')
     .addOption(new Option('--role <role>', 'only this role').choices(statusRoles))
-    .addOption(new Option('--state <state>', 'only what is in this state').choices(states))
-    .option('--wide', 'with serial and pin')
-    .addOption(days('--critical <days>', 'critical for a monitoring plugin').default(7))
+    .addOption(new Option('--state <state>', 'only certificates in this state').choices(states))
+    .option('--wide', 'also show serial and pin')
+    .addOption(days('--critical <days>', 'with --format nagios, critical this many days before expiry').default(7))
     .addOption(
       new Option('--format <format>', 'nagios: the line and the codes of a monitoring plugin')
         .choices(['table', 'nagios'])
         .default('table'),
     )
-    .option('--open', "prove that the CA's passphrase and key can be opened; ask for what that needs")
+    .option('--open', "prove that the CA's passphrase and key can be opened; ask for a password or card if needed")
     .addOption(passphraseFdOption())
     .examples(
       'relaycerts status',
@@ -79,20 +79,20 @@ export function addUpkeep(program: SysCommand): void {
       'make new certificates for all hosts that are due, or for the hosts named. The key and the pin stay (with ' +
         'postfix.pin "certificate" the pin changes, and both are listed until relaycerts retire)',
     )
-    .argument('[host...]', 'the hosts, by name or pattern (* and ?); all that are due if none is named')
+    .argument('[host...]', 'the hosts, by name or pattern (* and ?); default: all that are due')
     .addOption(new Option('--due', 'for cron: do not list certificates that are not due').conflicts(['force', 'rekey']))
-    .option('--force', 'also certificates that are not due; with --dkim, remove a former key before its time')
+    .option('--force', 'also renew certificates that are not due; with --dkim, remove a former key early')
     .option('--rekey', 'make a new key; the old pin stays listed until relaycerts retire')
     .addOption(
       new Option(
         '--ca',
-        'renew the CA itself, at once with the same key; with --rekey a new key, one of three stages with each run',
+        'renew the CA itself, with the same key; with --rekey give it a new key, in three stages, one per run',
       ).conflicts(['due', 'force']),
     )
     .addOption(
       new Option(
         '--dkim',
-        'change the DKIM keys, one of three stages with each run: make and publish the next, switch to it once the DNS has it, remove the former',
+        'change the DKIM keys in three stages, one per run: make the next key, to be published; switch to it once it is in the DNS; remove the former',
       ).conflicts(['due', 'rekey', 'ca', 'passphraseFd']),
     )
     .addOption(passphraseFdOption())
@@ -129,9 +129,9 @@ export function addUpkeep(program: SysCommand): void {
   program
     .command('retire')
     .description(
-      'finish a key change, or a renewal if certificates are pinned: take the old pin out of the table once the new one is in use',
+      'finish a key change, or a renewal if certificates are pinned: remove the old pin from the table once the new one is in use',
     )
-    .argument('[host...]', 'the hosts, by name or pattern (* and ?); all that are pending if none is named')
+    .argument('[host...]', 'the hosts, by name or pattern (* and ?); default: all that are pending')
     .examples('relaycerts retire mailhost')
     .runs(async (sys, options, hosts: string[]) => {
       const { retire } = await import('../commands/retire.js');
@@ -142,7 +142,7 @@ export function addUpkeep(program: SysCommand): void {
     .command('revoke')
     .description('cut a host off for good, and print what to run on the relays')
     .argument('<host>', 'the host, by name')
-    .option('--reason <text>', 'for the ledger', '')
+    .option('--reason <text>', 'why, for the ledger', '')
     .examples("relaycerts revoke mailhost --reason 'the disk was stolen'")
     .runs(async (sys, options: Omit<RevokeOptions, 'hostname'>, hostname: string) => {
       const { revoke } = await import('../commands/revoke.js');
@@ -175,7 +175,11 @@ export function addUpkeep(program: SysCommand): void {
     .argument('<host>', 'the host, by name')
     .addOption(fileDescriptor('--password-fd <n>', 'read the password of the new file from this file descriptor'))
     .option('--out <file>', 'the file to write (default: FQDN.p12 here); - is standard output')
-    .option('--legacy', 'for programs that refuse the file otherwise, such as old versions of macOS; weaker', false)
+    .option(
+      '--legacy',
+      'weaker encryption, for programs that refuse the file otherwise, such as old versions of macOS',
+      false,
+    )
     .examples(
       'relaycerts export p12 mailhost',
       'relaycerts export p12 mailhost --out mail.pfx --password-fd 3 3< password',
@@ -186,7 +190,7 @@ export function addUpkeep(program: SysCommand): void {
     });
   group
     .command('docker')
-    .description('a folder with what the container of a host needs; "container" in the settings names its image')
+    .description('a folder with the files for the container of a host; "container" in the settings names its image')
     .argument('<host>', 'the host, by name')
     .option('--output <dir>', 'the folder (default: FQDN-docker here)')
     .examples('relaycerts export docker mailhost', 'relaycerts export docker relayhost --output /srv/relay')
@@ -196,9 +200,7 @@ export function addUpkeep(program: SysCommand): void {
     });
   group
     .command('ansible')
-    .description(
-      'an inventory, a playbook and a role for Ansible that install on the hosts what deploy would; no key is in them',
-    )
+    .description('an inventory, a playbook and a role for Ansible that install what deploy would; they contain no key')
     .option('--output <folder>', 'the folder to write', 'ansible')
     .examples('relaycerts export ansible', 'ansible-playbook -i ansible/inventory.yml ansible/playbook.yml --check')
     .runs(async (sys, options: ExportAnsibleOptions) => {

@@ -72,7 +72,7 @@ export async function backup(options: BackupOptions, sys: Sys): Promise<void> {
     sys.write(writeAnswer('backup', value));
   }
   sys.say(`made the backup, and opened the CA's key from it; ${describeOpeners(opener)}`, path);
-  sys.say(`  it is of the CA ${fingerprint}; keep it on another machine`);
+  sys.say(`  it holds the CA ${fingerprint}; keep it on another machine`);
   try {
     await writeBackupRecord(settings, record);
   } catch (error) {
@@ -114,7 +114,7 @@ interface Proof {
 async function proveBackup(path: string, { from, archive, opener, given, work }: Proof): Promise<void> {
   const { settings, sys, at, inventory } = work;
   const bytes = readFile(path, { limit: largestBackup + 65_536 });
-  if (bytes === undefined) throw new RelaycertsError('files', `${quotePath(path)} went away`);
+  if (bytes === undefined) throw new RelaycertsError('files', `${quotePath(path)} has disappeared`);
   const password = async (): Promise<Secret> => {
     if (opener instanceof Secret) return Promise.resolve(opener);
     throw new Error('a backup for recipients has a password');

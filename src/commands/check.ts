@@ -67,12 +67,12 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   if (isHere) reports.push(...(await checkHere(work, found.ledger, wanted)));
   const from = options.from === undefined ? undefined : findHost(settings, options.from);
   if (from !== undefined && wanted.size > 0) {
-    throw new RelaycertsError('usage', '--from tries every relay, and takes no other host', {
+    throw new RelaycertsError('usage', '--from tries every relay; it cannot be used with host names', {
       hint: { run: ['check', '--from', from.hostname] },
     });
   }
   if (from?.role === 'smtpd-server') {
-    throw new RelaycertsError('usage', `${from.hostname} is a relay, and --from is a home host`, {
+    throw new RelaycertsError('usage', `${from.hostname} is a relay, but --from needs a home host`, {
       hint: { run: ['check', '--from', settings.smtpClients[0].hostname] },
     });
   }
@@ -167,7 +167,11 @@ async function checkThere(
   const relays = await checkRelays(work, standing, checked);
   const unseen = standing
     .filter((found) => !looked.includes(found))
-    .map(({ host }): Report => ({ host: host.hostname, fine: 'a container, which is not looked into', findings: [] }));
+    .map(({ host }): Report => ({
+      host: host.hostname,
+      fine: 'a container, which check does not look into',
+      findings: [],
+    }));
   const wayHome = await checkWayHome(settings, checked, sys);
   return [
     ...checked.flatMap(({ reports }) => reports),

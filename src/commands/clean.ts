@@ -53,7 +53,7 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
         await sys.flush();
       }
       if (bundles.length > 0) {
-        sys.warn('these bundles may be installed on hosts; with a new CA, every host has to be installed again');
+        sys.warn('these bundles may be installed on hosts; with a new CA, every host must be installed again');
       }
       if (sealed.length > 0) {
         sys.warn('--all also deletes the passphrase: backups of the CA key can then never be opened');

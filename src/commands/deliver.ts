@@ -83,8 +83,8 @@ const keyPlaceOf = (request: unknown): KeyPlace => (request === undefined ? 'her
 
 /** What to do about a host that cannot be worked on. */
 const hints = {
-  unreachable: 'see that it is up, and that sshHost and sshPort in the settings are right',
-  'host-key': 'log in there by hand with ssh, which compares its key and says what to do',
+  unreachable: 'make sure that it is up, and that sshHost and sshPort in the settings are right',
+  'host-key': 'log in there by hand with ssh, which checks the host key and says what to do',
   denied: 'allow a login with an ssh key there, or set sshUser in the settings',
   'no-sudo': 'allow sudo without a password there (NOPASSWD in sudoers), or deploy as root',
   slow: 'see why it is slow, then deploy again',
@@ -118,7 +118,7 @@ function hintOf(hostname: string, stderr: string): string | undefined {
   return said && `${hostname} says: ${shorten(said, longestHint)}`;
 }
 
-const loginHint = 'log in there by hand with ssh, and see that its shell runs commands';
+const loginHint = 'log in there by hand with ssh, and make sure that the login shell runs commands';
 
 /** A command of ours with a long path. */
 const longestHint = 1000;

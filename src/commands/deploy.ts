@@ -81,7 +81,7 @@ export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
     if (reports === undefined) return;
     tell(deployment, reports, reportText(reports, options.undo));
     if (wanted.length > 0 && reports.some(({ outcome }) => outcome === 'waiting')) {
-      sys.warn('other hosts have to be installed first', { run: ['deploy'] });
+      sys.warn('other hosts must be installed first', { run: ['deploy'] });
     }
     if (reports.some((one) => !isWell(one))) sys.endWith(1);
   });

@@ -105,7 +105,7 @@ export function dkimNotes(
     const command = commandText(settings.program, run.run);
     return {
       warnings: [],
-      lines: [`the next DKIM key ${names}, made ${since}, signs once its record is seen: ${command}`],
+      lines: [`the next DKIM key ${names}, made ${since}, signs once its record is in the DNS: ${command}`],
     };
   }
   if (stage.wait?.kind === 'until') {
@@ -135,7 +135,7 @@ async function makeNext({ settings, inventory, at }: Work): Promise<DkimChange> 
   const all = await withNewKeys(inventory, wanted, 'next', at);
   const made = all.slice(inventory.dkim.length);
   const then = {
-    words: 'Once the DNS has them, the next stage switches to the new keys:',
+    words: 'Once they are in the DNS, the next stage switches to the new keys:',
     run: [commandText(settings.program, ['renew', '--dkim'])],
   };
   return {
@@ -154,7 +154,7 @@ async function switchKeys({ settings, inventory, at, sys }: Work, next: readonly
   const findings = reports.flatMap((report) => report.findings);
   if (findings.length > 0) {
     const missing = findings.map(({ message }) => message);
-    for (const message of missing) sys.say(`the present DKIM key goes on signing: ${message}`);
+    for (const message of missing) sys.say(`the present DKIM key keeps signing: ${message}`);
     // Not yet there is nothing wrong; another record is.
     if (findings.some(({ id, severity }) => severity !== 'unknown' && id !== 'dkim-not-published')) sys.endWith(1);
     return nothing(inventory, 'waiting', listSome(missing), renderNowRun(recordsParagraph('Still to publish:', next)));
@@ -184,7 +184,7 @@ function retireKeys({ inventory, at }: Work, former: readonly FoundDkimKey[]): P
     entries: former.map((key) => dkimEntry('retired', key, at)),
     done: retired.map(({ domain, selector }) => `removed the former DKIM key of ${domain}, ${selector}`),
     text: renderNowRun(
-      recordsParagraph('Publish these in place of the former, so that nobody can use the old key:', retired),
+      recordsParagraph('Publish these instead of the former records, so that nobody can use the old key:', retired),
     ),
     answer: answerOf('retired', retired),
   });

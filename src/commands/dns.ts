@@ -41,7 +41,7 @@ export async function dns(options: DnsOptions, sys: Sys): Promise<void> {
   }));
   if (found.problems.length > 0) throw contradiction(found.problems);
   if (options.mtaSts !== undefined && settings.inbound === undefined) {
-    throw new RelaycertsError('usage', 'MTA-STS is about mail from the world, and the settings have no "inbound"', {
+    throw new RelaycertsError('usage', 'MTA-STS is about inbound mail, and the settings have no "inbound"', {
       hint: 'add "inbound" to the settings, or leave out --mta-sts',
     });
   }

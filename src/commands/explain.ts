@@ -139,7 +139,7 @@ function findHostIn(settings: Settings, name: string): HostSettings | undefined 
 }
 
 function notFound(log: string, settings: Settings | undefined): RelaycertsError {
-  const what = settings === undefined ? 'file' : 'file, and no host of the settings';
+  const what = settings === undefined ? 'file' : 'file, and no such host in the settings';
   return new RelaycertsError('usage', `there is no such ${what}: ${quote(log)}`, {
     hint: { run: ['explain', '--help'] },
   });

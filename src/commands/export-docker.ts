@@ -40,7 +40,7 @@ export async function exportDocker(options: ExportDockerOptions, sys: Sys): Prom
     if (problems.length > 0) throw contradiction(problems);
     const found = certifiedHost(inventory, one);
     if (found.request !== undefined) {
-      throw new RelaycertsError('contradiction', `the key of ${host} was made there, and is not here`, {
+      throw new RelaycertsError('contradiction', `the key of ${host} was made there, so it is not here`, {
         hint: { run: ['make', '--again', host], before: 'for a key that is made here, revoke it, then:' },
       });
     }
@@ -54,8 +54,8 @@ export async function exportDocker(options: ExportDockerOptions, sys: Sys): Prom
     const kept = results.filter(({ outcome }) => outcome === 'kept').map(({ path }) => path);
     if (kept.length > 0) {
       sys.warn(
-        `edited, and kept as it is: ${listSome(kept)}`,
-        'compare it with what is beside it, FILE.new, if that is there',
+        `edited by you, so not overwritten: ${listSome(kept)}`,
+        'compare it with FILE.new beside it, if there is one',
       );
     }
     if (options.json) {
@@ -66,7 +66,7 @@ export async function exportDocker(options: ExportDockerOptions, sys: Sys): Prom
     if (!sys.isQuiet) sys.write(textOf(use));
     const isNew = results.some(({ outcome }) => outcome === 'written');
     sys.say(
-      isNew ? `wrote the files of ${host}, with its private key` : `the files of ${host} are there and right`,
+      isNew ? `wrote the files of ${host}, with its private key` : `the files of ${host} are already up to date`,
       folder,
     );
   });

@@ -114,7 +114,7 @@ async function pairOf(
   const ca = certificate && signerOf(certificate.info, cas);
   if (request !== undefined) {
     const names = bundleNames(domain, one.hostname);
-    throw new RelaycertsError('contradiction', `the key of ${one.hostname} was made there, and is not here`, {
+    throw new RelaycertsError('contradiction', `the key of ${one.hostname} was made there, so it is not here`, {
       hint: `there, in ${postfix.directory}: openssl pkcs12 -export -inkey ${names.key} -in ${names.certificate} -certfile ${names.ca} -name ${one.hostname} -out ${one.hostname}.p12`,
     });
   }

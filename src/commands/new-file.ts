@@ -43,7 +43,7 @@ export async function obtainNewPassword(request: PasswordRequest, sys: Sys): Pro
 export function warnIfWeak(password: Secret, file: string, sys: Sys): void {
   if (!isWeak(password)) return;
   const message = `the password is short or simple: anyone who gets a copy of the ${file} may guess it`;
-  sys.warn(message, 'make another one, with at least four random words');
+  sys.warn(message, 'choose another one, with at least four random words');
 }
 
 async function askNewPassword({ file, run, why }: PasswordRequest, sys: Sys): Promise<Secret> {

@@ -47,8 +47,8 @@ export async function exportKey(options: ShowSecretOptions, sys: Sys): Promise<v
   const { fingerprint, isLocked } = await readOperatorKey(operatorKey);
   sys.writeSecret(options.json ? writeAnswer('passphrase export-key', { fingerprint, isLocked, armored }) : armored);
   sys.say(`the operator key ${fingerprint}; ${isLocked ? 'it still has its password' : 'it has no password'}`);
-  sys.say('  to open the passphrase file with GnuPG, also elsewhere: gpg --import BACKUP');
-  sys.say(`  to bring it back as the operator key: install -D -m 600 BACKUP ${shownPath(operatorKey.from, sys)}`);
+  sys.say('  to open the passphrase file with GnuPG, here or elsewhere: gpg --import BACKUP');
+  sys.say(`  to restore it as the operator key: install -D -m 600 BACKUP ${shownPath(operatorKey.from, sys)}`);
 }
 
 function secretQuestion(command: string, ask: string): Question {

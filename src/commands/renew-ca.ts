@@ -29,9 +29,13 @@ export async function renewCa(options: CaOptions, sys: Sys): Promise<void> {
       const { settings, inventory, at } = work;
       const { info: before, path } = certifiedCa(inventory);
       if (caStageOf(inventory) > 0) {
-        throw new RelaycertsError('contradiction', 'the CA is getting a new key, and has two certificates until then', {
-          hint: { run: ['renew', '--ca', '--rekey'], before: 'to go on with it:' },
-        });
+        throw new RelaycertsError(
+          'contradiction',
+          'the CA is getting a new key, and has two certificates until that is finished',
+          {
+            hint: { run: ['renew', '--ca', '--rekey'], before: 'to continue:' },
+          },
+        );
       }
       for (const { message, hint } of clockWarnings(inventory, at)) sys.warn(message, hint);
       const keyPair = await openCaKey(settings, inventory, given ?? (await openPassphraseFile(work)));

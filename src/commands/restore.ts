@@ -80,7 +80,7 @@ export async function restore(options: RestoreOptions, sys: Sys): Promise<void> 
   sys.say(
     `restored ${content.files.length} files of ${settings.domain}, as of ${made === null ? 'an unknown day' : timeText(made)}: ${folder}`,
   );
-  sys.say(`  its CA is ${authority ?? 'missing'}; compare that with what backup said`);
+  sys.say(`  its CA is ${authority ?? 'missing'}; compare that with what backup printed`);
   sys.say('  hosts revoked since then are back: revoke them again before you install anything');
   const warnings = custodyWarnings(opening, `in ${quotePath(settings.passphrase.file)}`);
   warnSome([...inventory.problems, ...warnings], sys);

@@ -66,7 +66,7 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
           : serials.map((serial) => `revoked ${one.hostname}, serial ${serial}`),
       });
       if (isDone && reason !== '' && reason !== before?.reason) {
-        sys.warn('the reason is not kept: the ledger has the one of the first time');
+        sys.warn('the reason is not kept: the ledger has the reason of the first revocation');
       }
       warnUnlisted(inventory, after, sys);
       const behind = behindError(settings, one, state, tablesFor(one, state, []));

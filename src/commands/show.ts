@@ -121,7 +121,7 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
 const few = 20;
 
 function unaskedError(count: number): RelaycertsError {
-  return new RelaycertsError('usage', `there are ${count} hosts, whose instructions are long`, {
+  return new RelaycertsError('usage', `the instructions for all ${count} hosts would be very long`, {
     hint: { run: ['show', '*', '--json'], before: 'name some of them, or for all:' },
   });
 }

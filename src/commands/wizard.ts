@@ -83,8 +83,8 @@ async function decide(
   const name = nameFile(file);
   asker.say(
     found === undefined
-      ? `This makes ${name}. Enter takes what is in brackets; Ctrl-C leaves, and nothing is written.`
-      : `${name} exists: Enter keeps what it says. What is not asked stays as it is. Ctrl-C leaves it untouched.`,
+      ? `This makes ${name}. Enter accepts the value in brackets; Ctrl-C quits and writes nothing.`
+      : `${name} exists: Enter keeps its value. What is not asked stays as it is. Ctrl-C leaves it untouched.`,
   );
   const context = await interviewContext(file, asker, sys);
   const draftOf = (text: string): KnownDraft => ({ text, settings: parseSettingsText(text, { ...sys, file }) });
@@ -101,7 +101,7 @@ async function decide(
       asker.show(isUnchanged || found === undefined ? known.text : renderDiff(found.text, known.text));
       asker.say(`\n${describeMake(known.settings, shownPath(known.settings.passphrase.file, sys))}`);
       const next = await asker.askOne({
-        message: isUnchanged ? 'And now:' : `Write ${name}:`,
+        message: isUnchanged ? 'What next:' : `Write ${name}:`,
         why: '',
         initial: json ? 'write' : 'make',
         options: nextSteps(isUnchanged, json),
@@ -127,12 +127,12 @@ async function askLeaving(
   for (const { hostname, role, ssh } of leaving) {
     const isRelay = role === 'smtpd-server';
     const answer = await asker.askOne({
-      message: 'Take it out:',
-      why: `${hostname} is in the settings, and not in your answer. Without it, ${isRelay ? 'no client uses it any more' : 'it cannot relay any more'}.`,
+      message: 'Remove it:',
+      why: `${hostname} is in the settings, but not in your answer. If you remove it, ${isRelay ? 'no client uses it any more' : 'it can no longer relay'}.`,
       initial: 'no',
       options: [
-        { value: 'no', label: 'no, it stays' },
-        { value: 'yes', label: 'yes, it leaves' },
+        { value: 'no', label: 'no, keep it' },
+        { value: 'yes', label: 'yes, remove it' },
       ],
     });
     const [key, list] = isRelay ? (['relays', 'smtpdServers'] as const) : (['clients', 'smtpClients'] as const);
@@ -154,18 +154,22 @@ async function sayKeys({ settings }: KnownDraft, { asker, keys }: InterviewConte
   const [first] = usable;
   if (first === undefined) return;
   const who = `${first.label}${usable.length > 1 ? ` and ${usable.length - 1} more` : ''}`;
-  asker.say(`\nGnuPG has a secret key here: ${who}. Under "more" it can open the CA's passphrase.`);
+  asker.say(`\nGnuPG has a secret key here: ${who}. To let it open the CA's passphrase, choose "more".`);
 }
 
 function nextSteps(isUnchanged: boolean, json: boolean): readonly Option[] {
   const others = [
     { value: 'more', label: 'more: port, ssh users, program, validity, key type, passphrase' },
     { value: 'again', label: isUnchanged ? 'ask again' : 'no, ask again' },
-    { value: 'leave', label: isUnchanged ? 'leave' : 'no, leave' },
+    { value: 'leave', label: isUnchanged ? 'quit' : 'no, quit' },
   ];
   if (json) return [{ value: 'write', label: isUnchanged ? 'print it' : 'yes' }, ...others];
   if (isUnchanged) return [{ value: 'make', label: 'run make' }, ...others];
-  return [{ value: 'make', label: 'yes, and run make' }, { value: 'write', label: 'yes, nothing more' }, ...others];
+  return [
+    { value: 'make', label: 'yes, and run make' },
+    { value: 'write', label: 'yes, but do not run make' },
+    ...others,
+  ];
 }
 
 async function interviewContext(file: string, asker: Asker, sys: Sys): Promise<InterviewContext> {

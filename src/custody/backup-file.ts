@@ -76,7 +76,7 @@ function readBackupMessage(bytes: Uint8Array, from: string): ReturnType<typeof r
     return readSealedTo(bytes, { from, mostOctets: largestBackup });
   } catch (error) {
     if (!(error instanceof RelaycertsError)) throw error;
-    throw brokenBackup(from, 'it is not a whole OpenPGP message that is encrypted', error);
+    throw brokenBackup(from, 'it is not a complete encrypted OpenPGP message', error);
   }
 }
 

@@ -96,7 +96,7 @@ const failures: readonly Failure[] = [
     ['broke-off'],
     'tool',
     ({ file, said }) =>
-      `gpg cannot open ${file}: gpg-agent or its pinentry broke off ${said(/key decryption failed|agent/iu)}`,
+      `gpg cannot open ${file}: gpg-agent or its pinentry stopped ${said(/key decryption failed|agent/iu)}`,
     byHand,
   ],
   [

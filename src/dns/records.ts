@@ -83,7 +83,7 @@ function domainRecords(settings: Settings, domain: HostName, keys: readonly Dkim
   return [
     ...(isInbound
       ? smtpdServers.map(({ hostname }, at) =>
-          record('MX', domain, `${10 * (at + 1)} ${hostname}`, 'mail from the world goes to this relay'),
+          record('MX', domain, `${10 * (at + 1)} ${hostname}`, 'inbound mail goes to this relay'),
         )
       : []),
     record('TXT', domain, domainSpf(settings, domain), spfPurpose(settings, isInbound)),
@@ -94,7 +94,7 @@ function domainRecords(settings: Settings, domain: HostName, keys: readonly Dkim
       'TXT',
       `_dmarc.${domain}`,
       ['v=DMARC1', `p=${policy}`, ...(reportTo === undefined ? [] : [`rua=mailto:${reportTo}`])].join('; '),
-      'DMARC: what receivers do with mail that is not from us',
+      'DMARC: what receivers do with mail that passes neither SPF nor DKIM',
     ),
     ...reportRecords(domain, reportTo),
     ...(isInbound && reportTo !== undefined
@@ -123,9 +123,9 @@ function mtaStsRecords({ inbound, smtpdServers }: Settings, domain: HostName, mo
       name: `_mta-sts.${domain}`,
       type: 'TXT',
       value: mtaStsValue(file),
-      purpose: 'MTA-STS: senders insist on TLS and a public certificate of the relays',
+      purpose: 'MTA-STS: senders require TLS, and a certificate from a public CA on the relays',
       place: { domain },
-      held: `publish it once ${file.url} shows the lines below, and port 25 of each relay a public certificate`,
+      held: `publish it once ${file.url} shows the lines below, and port 25 of each relay presents a certificate from a public CA`,
       file,
     },
   ];
@@ -150,7 +150,9 @@ function spfPurpose({ dns, smtpdServers }: Settings, isInbound: boolean): string
   if (dns.spf === 'mx' && !isInbound) {
     return `${what}; this holds only if an MX record of the domain names each relay, otherwise set dns.spf to "a"`;
   }
-  return dns.spf === 'a' && smtpdServers.length > 10 ? `${what}; over ten names are too many, use ip4: and ip6:` : what;
+  return dns.spf === 'a' && smtpdServers.length > 10
+    ? `${what}; more than ten names are too many: use ip4: and ip6:`
+    : what;
 }
 
 /** A domain that gets reports about another one has to agree (RFC 7489 7.1). */
@@ -190,8 +192,8 @@ function addressType(address: string): 'A' | 'AAAA' {
 function relayRecords(settings: Settings, hostname: HostName, { addresses }: RelayFacts): readonly DnsRecord[] {
   const place = { domain: zoneOf(settings, hostname) };
   const purpose = 'the public address of the relay';
-  const ptr = 'the name of the address, which receivers look up; its provider sets it';
-  const unknown = 'fill in the public address, because the DNS gave none';
+  const ptr = 'the name of the address, which receivers look up; the provider sets it';
+  const unknown = 'fill in the public address: the DNS gave none';
   return [
     ...(addresses.length === 0
       ? [{ name: hostname, type: 'A' as const, value: undefined, purpose, place, held: unknown }]
@@ -247,8 +249,8 @@ function tlsaRecords(settings: Settings, hostname: HostName, port: number, diges
     {
       ...record,
       name: `_25._tcp.${hostname}`,
-      purpose: 'the same for mail from the world',
-      held: 'publish it only if port 25 shows this certificate: otherwise senders with DANE deliver no mail',
+      purpose: 'DANE for inbound mail',
+      held: 'publish it only if port 25 presents this certificate: otherwise senders that use DANE deliver no mail',
     },
   ];
 }

@@ -65,7 +65,7 @@ export async function openForeignKey(
     if (status === 0) return readKey(stdout.toString('latin1'), from);
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw error;
-    const message = `the key in ${from} is encrypted with a cipher of old, and there is no openssl here that opens it`;
+    const message = `the key in ${from} is encrypted with an obsolete cipher, and openssl, which can decrypt it, is not installed here`;
     throw new RelaycertsError('tool', message, { hint: byHand(path, legacy) });
   }
   throw wrongPassphrase(from);

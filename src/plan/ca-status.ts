@@ -63,7 +63,7 @@ export function whyNotYet({ notBefore }: CertificateInfo, cure: Command): Proble
 function whyNoCa(settings: Settings, inventory: Inventory, at: Date): Problem {
   const isLost = caProblems(settings, inventory, at).length > 0;
   const message = isLost || inventory.caKey !== undefined ? 'its certificate is missing' : 'there is no CA yet';
-  return { message, hint: { run: ['make'], ...(isLost ? { after: 'says how to bring it back' } : {}) } };
+  return { message, hint: { run: ['make'], ...(isLost ? { after: 'says how to restore it' } : {}) } };
 }
 
 /** What continues a rekey of the CA; undefined if none is in progress. */
@@ -73,7 +73,7 @@ function caRekeyNext(settings: Settings, inventory: Inventory, at: Date): Proble
       return undefined;
     case 1:
       if (isNextCaUseless(settings, inventory, at)) {
-        const message = 'the new CA beside it cannot take over, or is not what the settings ask for';
+        const message = 'the new CA beside it cannot take over, or does not match the settings';
         return { message, hint: { ...rekey, before: 'to make another:' } };
       }
       return {

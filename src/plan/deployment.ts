@@ -62,7 +62,7 @@ export function nextVisits(hosts: readonly DeployedHost[], { failed, only }: Cho
         return peers.trusted(host.issuer) && (role === 'smtpd-server' || isListed);
       })
       .map(({ hostname }) => ({ hostname, files }));
-  // A relay hands mail from the world to a home, which has a table of relays: it has to know their pins first.
+  // A relay sends inbound mail to a home, which has a table of relays: it has to know their pins first.
   const homes = new Set(clients.filter((host) => host.seen !== undefined && !knowsPins(host)).map(nameOf));
   const visitsHome = wave('smtp-client', 'all').filter(({ hostname }) => homes.has(hostname));
   if (visitsHome.length > 0) return visitsHome;

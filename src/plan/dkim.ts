@@ -83,7 +83,7 @@ export function keyTypeWarnings({ dkim }: Pick<Settings, 'dkim'>, keys: readonly
   });
   const other = latest.find(({ keyType }) => keyType !== dkim.keyType);
   if (other === undefined) return [];
-  const message = `dkim.keyType is "${dkim.keyType}", and the DKIM key ${other.selector} is ${other.keyType}: it stays until the keys are renewed`;
+  const message = `dkim.keyType is "${dkim.keyType}", but the DKIM key ${other.selector} is ${other.keyType}: it stays until the keys are renewed`;
   return [{ message, hint: { run: ['renew', '--dkim'] } }];
 }
 
@@ -91,7 +91,7 @@ export function keyTypeWarnings({ dkim }: Pick<Settings, 'dkim'>, keys: readonly
 export function ed25519Warnings(keys: readonly Pick<FoundDkimKey, 'keyType' | 'state'>[]): readonly Problem[] {
   if (keys.every(({ keyType, state }) => keyType !== 'ed25519' || state === 'retired')) return [];
   const message =
-    'few receivers verify DKIM signatures of Ed25519 keys; others take the mail as not signed, and it fails DMARC if SPF does not pass';
+    'few receivers verify DKIM signatures of Ed25519 keys; others treat the mail as unsigned, so it fails DMARC if SPF does not pass';
   return [{ message, hint: 'set dkim.keyType to "rsa-2048" in the settings, and run renew --dkim' }];
 }
 

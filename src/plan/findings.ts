@@ -25,7 +25,7 @@ export function describeFinding(
   switch (code) {
     case 'wrong-name':
       return say(
-        `is for ${quote(found)}, and the settings ask for ${quote(expected)}`,
+        `is for ${quote(found)}, but the settings ask for ${quote(expected)}`,
         of === 'ca' ? { run: ['renew', '--ca', '--rekey'] } : again,
       );
     case 'wrong-issuer':
@@ -37,20 +37,20 @@ export function describeFinding(
     case 'wrong-purpose':
       return say(
         found === expected
-          ? 'has a key usage that is not the one for its purpose, or none'
-          : `is for another purpose: extended key usage ${quote(found)}, needed ${quote(expected)}`,
+          ? 'has no key usage, or not the one for its purpose'
+          : `is for another purpose: its extended key usage is ${found === '' ? 'missing' : quote(found)}, not ${quote(expected)}`,
       );
     case 'wrong-constraints':
-      return say(`permits the domains ${quote(found)}, and ca.permittedDomains in the settings is ${quote(expected)}`, {
+      return say(`permits the domains ${quote(found)}, but ca.permittedDomains in the settings is ${quote(expected)}`, {
         run: renewCa,
         after: ', then install every host',
       });
     case 'outside-constraints':
-      return say(`is to name ${quote(found)}, which its CA does not permit (${quote(expected)})`);
+      return say(`has to name ${quote(found)}, which its CA does not permit (${quote(expected)})`);
     case 'expired':
       return say(`expired on ${expected}`, { run: of === 'ca' ? renewCa : ['renew', of] });
     case 'not-yet-valid':
-      return say(`is valid from ${expected} on, and it is ${found} now`, {
+      return say(`is not valid before ${expected}, and it is ${found} now`, {
         run: of === 'ca' ? renewCa : ['renew', of, '--force'],
         before: "set this machine's clock: timedatectl set-ntp true; if it is right, and was ahead when this was made:",
       });

@@ -60,7 +60,7 @@ export function requestProblems(found: HostInventory, inventory: Inventory): rea
   const owner = ownerOf(request.info.spki, host, inventory);
   if (owner !== undefined) {
     problems.push({
-      message: `the key of the request ${quotePath(request.path)} is ${owner}'s: every host has a key of its own`,
+      message: `the key of the request ${quotePath(request.path)} is ${owner}'s: every host needs its own key`,
       hint: {
         run: ['show', host.hostname, '--section', 'request'],
         before: `remove the key on ${host.hostname}, and make a new one:`,

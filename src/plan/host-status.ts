@@ -22,7 +22,7 @@ export function judgeHost(basis: Basis, found: HostInventory): Verdict {
   if (isKnownRight(found, inventory)) return judgeDates(basis, found);
   const { host, certificate, key, request, previous } = found;
   const { hostname } = host;
-  if (found.isRevoked) return ['revoked', { message: 'make leaves it out, unless make --again names it' }];
+  if (found.isRevoked) return ['revoked', { message: 'make skips it, unless make --again names it' }];
   const hold = heldBack(settings, inventory, found);
   const cure = hold ?? { message: 'there is no certificate yet', hint: { run: ['make'] } };
   if (certificate === undefined) return ['missing', cure];
@@ -38,14 +38,14 @@ export function judgeHost(basis: Basis, found: HostInventory): Verdict {
     findings.find((one) => isCuredByMake(one, info, host) || one.code === 'outside-constraints'),
   ];
   if (wrong !== undefined) return ['mismatched', describeFinding(wrong, hostname, path)];
-  if (key !== undefined && !isKeyOf(key, info)) return ['mismatched', { message: 'its key is another' }];
+  if (key !== undefined && !isKeyOf(key, info)) return ['mismatched', { message: 'its key does not match' }];
   if (request !== undefined && !request.info.spki.equals(info.spki)) {
     return ['mismatched', { message: 'it is not for the key of its request' }];
   }
   if (key === undefined && request === undefined) return ['mismatched', { message: 'its key is missing' }];
   if (at < info.notBefore) return ['not-yet-valid', whyNotYet(info, renewalAhead(basis, found))];
   if (isOfFormerCa(found, inventory)) {
-    return ['pending', { message: 'its certificate is of the CA before', hint: { run: ['make'] } }];
+    return ['pending', { message: 'its certificate is from the previous CA', hint: { run: ['make'] } }];
   }
   const left = daysLeft(info, at);
   if (left < warnDays) return ['due', whyRenew(basis, found, info, `expires in ${left} days`)];
@@ -92,7 +92,7 @@ function judgeInstalled(basis: Basis, found: HostInventory, { serial, notBefore 
   const made = `made ${agoText(issued.issuedAt(serial) ?? notBefore, at)}`;
   if (state.kind === 'never-seen') {
     const where = container === undefined ? 'seen on the host' : 'exported for its container';
-    return ['not-installed', { message: `${made}, and not ${where}`, hint }];
+    return ['not-installed', { message: `${made}, but not ${where}`, hint }];
   }
   const other = listSome(state.parts.map((part) => words[part]));
   const seen = container === undefined ? 'seen' : 'exported';

@@ -56,7 +56,7 @@ export function ledgerAheadWarnings(
       ? []
       : [
           {
-            message: `the ledger says that hosts were revoked, and certs/revoked/ does not, so they can relay again: ${back}`,
+            message: `the ledger says that hosts were revoked, but certs/revoked/ does not, so they can relay again: ${back}`,
             hint: revokeHint('HOST'),
           },
         ]),
@@ -89,7 +89,7 @@ function aheadOf(
     revoked.get(fingerprintOf(certificate.info, 'public-key', 'sha256')) ??
     (isOld && isRevocation(last) ? last : undefined);
   if (gone !== undefined) {
-    const message = `the ledger says that ${hostname} was revoked at ${timeText(gone.revokedAt ?? '')}, and certs/revoked/ does not: it can relay again`;
+    const message = `the ledger says that ${hostname} was revoked at ${timeText(gone.revokedAt ?? '')}, but certs/revoked/ does not: it can relay again`;
     return { hostname, isRevoked: true, problem: { message, hint: revokeHint(hostname) } };
   }
   if (!isOld || last.retiredAt !== undefined) return undefined;

@@ -26,7 +26,7 @@ function leftoverWarnings(found: HostInventory, settings: Settings): readonly Pr
   const names = bundleNames(settings.domain, host.hostname);
   const left = [names.key, names.chain].filter((name) => bundle.has(name)).map((name) => join(bundleFolder, name));
   if (left.length === 0) return [];
-  const message = `${host.hostname} keeps its own key, but its bundle has an older key of it: ${left.map(quotePath).join(', ')}`;
+  const message = `${host.hostname} keeps its own key, but its bundle still holds an older one: ${left.map(quotePath).join(', ')}`;
   return [{ message, hint: `rm ${shellWords(left)}` }];
 }
 
@@ -81,7 +81,7 @@ export function missingPassphrase({ passphrase: { file } }: Settings): Problem {
 export function clockWarnings({ caCertificate }: Inventory, at: Date): readonly Problem[] {
   const begins = caCertificate?.info.notBefore;
   if (begins === undefined || at >= begins) return [];
-  const message = `the CA begins on ${timeText(begins)}, and this machine's clock says ${timeText(at)}: the new certificate goes by the clock`;
+  const message = `the CA is not valid before ${timeText(begins)}, and this machine's clock says ${timeText(at)}: the new certificate follows the clock`;
   return [{ message, hint: 'if the clock is wrong, set it and run the same command again: date -u' }];
 }
 
@@ -116,7 +116,7 @@ export function bundleWarnings(
     const wanted = bundles.get(hostname);
     const stale = wanted === undefined ? [] : staleFiles(found.bundle, wanted);
     if (stale.length === 0) return [];
-    const message = `the bundle of ${hostname} is not what its certificates say (${stale.join(', ')})`;
+    const message = `the bundle of ${hostname} does not match its certificates (${stale.join(', ')})`;
     return [{ message, hint: { run: ['make'] } }];
   });
 }
@@ -179,7 +179,7 @@ export function strangerWarnings(
       hint: {
         run: ['show', hostname, '--undo'],
         before: `move it back into ${list}, and do what this prints:`,
-        after: `; take it out again; then, or if that is done: ${remove}`,
+        after: `; remove it again; then, or if that is done: ${remove}`,
       },
     };
   });
@@ -188,7 +188,7 @@ export function strangerWarnings(
 function stillDoes(role: Role): string {
   return role === 'smtpd-server'
     ? 'until its configuration is undone there, its port stays open and relays for the clients in its last table'
-    : 'its pin leaves the tables, and until its configuration is undone there, it still hands all its mail to the relay';
+    : 'its pin leaves the tables, and until its configuration is undone there, it still sends all its mail to the relay';
 }
 
 /** `remove` puts away what is left of it, so that its key is never reused. */
@@ -219,7 +219,7 @@ export function stillInstalled(settings: Settings, seen: ReadonlyMap<HostName, S
   const gone = [...seen].filter(([hostname, { container }]) => !known.has(hostname) && container === undefined);
   return gone.slice(0, mostFormer).map(([hostname, host]) => {
     const undo = commandText(settings.program, ['deploy', '--undo', hostname]);
-    return `${hostname} is no longer in the settings, and was seen installed ${agoText(host.seen, at)}: ${undo}`;
+    return `${hostname} is no longer in the settings, but was seen installed ${agoText(host.seen, at)}: ${undo}`;
   });
 }
 

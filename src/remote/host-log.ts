@@ -36,7 +36,7 @@ export async function* hostLog(host: HostSettings | undefined, stop: AbortSignal
     const name = host?.hostname ?? 'this machine';
     const why = error.message.replace(/^relaycerts: error: /u, '');
     throw new RelaycertsError('tool', `cannot read the mail log of ${name}: ${why}`, {
-      hint: { run: ['explain', '-'], before: 'read it there as root and hand it over: cat FILE |' },
+      hint: { run: ['explain', '-'], before: 'read it there as root, and pipe it here: cat FILE |' },
       cause: error,
     });
   }

@@ -90,7 +90,7 @@ await_verdict() {
   read -r verdict <&3 || :
   rm -f "$saved/waiting"
   end_watcher
-  [ "$verdict" = keep ] || fail "$host was not confirmed with this installed" "deploy says why"
+  [ "$verdict" = keep ] || fail "deploy did not confirm this installation on $host" "deploy says why"
   keep_script
 }
 

@@ -72,7 +72,7 @@ export function bundlesOf(
   return bundles;
 }
 
-/** The relays that may hand mail from the world to home. */
+/** The relays that may send inbound mail home. */
 function peersOf(settings: Settings, { hosts }: Inventory): Buffer {
   return Buffer.from(renderPeers(settings, relayPinsOf({ hosts })));
 }

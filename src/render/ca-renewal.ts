@@ -19,7 +19,7 @@ export function renderCaRenewal(
   const until = before.notAfter < at ? `because it expired on ${day}` : `before ${day}`;
   const words = `Now run, ${until}; pins and certificates of the hosts stay as they are:`;
   return renderNowRun(installParagraph(settings, hostsIn(install), words), {
-    words: 'When every host is installed, make issues what waits for it:',
+    words: 'When every host is installed, issue the certificates that wait for it:',
     run: isAwaited ? [commandText(settings.program, ['make'])] : [],
   });
 }
@@ -42,13 +42,13 @@ export function renderCaStage(
   const [first = '', second = ''] = trusted.map((name) => quote(name));
   const waits = hasExpired ? `\n${first} has expired: mail waits until stage 2 is installed everywhere.` : '';
   const did = {
-    1: `${second} is there beside ${first}, and signs nothing yet.${waits}`,
+    1: `${second} now exists beside ${first}, but signs nothing yet.${waits}`,
     2: `${second} has signed every certificate again, for the same keys.`,
     3: `${first} is the CA; the old one is put away in certs/retired.`,
   }[stage];
   const next = {
     1: 'When every host is installed, stage 2 has the new CA sign every certificate:',
-    2: 'When every host is installed, stage 3 takes the old CA out:',
+    2: 'When every host is installed, stage 3 removes the old CA:',
     3: '',
   }[stage];
   return renderNowRun(

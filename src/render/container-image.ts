@@ -33,7 +33,7 @@ export const begins = ({ host }: Job): string =>
   `# relaycerts: ${host.hostname}. Edit this copy as you like: an edited file is not overwritten.`;
 
 /** The last of every image's limits. */
-export const ends = 'check and deploy do not look into containers: status knows only what was exported, and when.';
+export const ends = 'check and deploy do not look into containers; status knows only what was exported, and when.';
 
 export function parametersOf({ settings, host }: Job): readonly Parameter[] {
   return host.role === 'smtp-client' ? homeInMain(settings, host) : relayInMain(settings, host);

@@ -17,21 +17,21 @@ export function containerSteps(
   if (undo) {
     return [
       step('install', 'Stop the container', [
-        'On the machine that runs it, in its folder; then remove the folder, which has the key:\n    docker compose down',
+        'On the machine that runs it, in its folder; then remove the folder, because it has the key:\n    docker compose down',
       ]),
     ];
   }
   return [
     step('config', `Write the files for ${image}`, [
-      'They go into a folder here, with the key. After each change or renewal, do it again:',
+      'They go into a folder here, with the key. Do this again after each change or renewal:',
       { where: 'here', lines: [exportCommand(settings.program, host)] },
       ...limits,
     ]),
     step('install', 'Start it', [`${place}\n    ${start}`]),
-    step('verify', 'See that it works', [
+    step('verify', 'Check that it works', [
       host.role === 'smtp-client'
-        ? 'Send a mail from it: its log (docker compose logs) must say "Verified TLS connection established".'
-        : `Let port ${host.port} through the firewall, the provider's too. From here, this must find nothing wrong:\n    ${commandText(settings.program, ['check', host.hostname])}`,
+        ? 'Send a message from it: its log (docker compose logs) must say "Verified TLS connection established".'
+        : `Open port ${host.port} in the firewall, and in the provider's. From here, this must find nothing wrong:\n    ${commandText(settings.program, ['check', host.hostname])}`,
     ]),
   ];
 }

@@ -8,11 +8,11 @@ import { inContainer } from './container-parameters.js';
 import type { Parameter } from './postfix.js';
 
 const wholeHome =
-  'Every smtp client in the container gets these settings, so mail that goes elsewhere by another transport waits.';
+  'All smtp clients in the container use these settings, so mail sent elsewhere over another transport waits.';
 const wholeRelay = [
-  'The whole container is the relay: it takes no mail from the world.',
-  'A client without TLS gets a permanent answer (530). In a container, soft_bounce would also hold back what the world refuses.',
-  'Filters, DKIM and limits that depend on load are those of the image; smtpdServers[].overrides goes before them.',
+  'The whole container is the relay: it accepts no mail from the Internet.',
+  'A client without TLS gets a permanent answer (530). In a container, soft_bounce would also keep mail that the destination refuses.',
+  'Filters, DKIM and limits that depend on load are those of the image; smtpdServers[].overrides takes precedence.',
 ];
 
 /** The same for both images that read variables. */
@@ -65,13 +65,13 @@ export const mailGateway: Image = {
     place,
     start: renew,
     limits: [
-      'Variables and pins are read when the container is made: after each export, make it again.',
+      'Variables and pins are read when the container is created: after each export, create it again.',
       'Leave POSTFIX_SSL_IN_CERT_FINGERPRINTS unset: it appends to the table, so revoked pins would come back.',
       ...(host.role === 'smtpd-server'
         ? wholeRelay
         : [
             wholeHome,
-            'Only the container itself may send; AUTO_TRUST_NETWORKS=1 in mail-gateway.env lets all its networks.',
+            'Only the container itself may send; AUTO_TRUST_NETWORKS=1 in mail-gateway.env allows all its networks.',
           ]),
       ends,
     ],

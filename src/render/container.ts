@@ -21,8 +21,8 @@ const dockerMailserver: Image = {
     limits: [
       ...(host.role === 'smtpd-server'
         ? []
-        : ['DEFAULT_RELAY_HOST and RELAY_HOST must stay unset: the image would use them in place of the relay.']),
-      'user-patches.sh sets everything again at each start, and nothing takes it back but a new container without it.',
+        : ['DEFAULT_RELAY_HOST and RELAY_HOST must stay unset: the image would use them instead of the relay.']),
+      'user-patches.sh sets everything again at each start; only a new container without it undoes that.',
       ends,
     ],
   }),

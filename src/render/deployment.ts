@@ -56,7 +56,7 @@ export function planText(all: readonly DeployedHost[], visits: readonly Visit[],
     return `  ${index + 1}. ${hostname}: ${files === 'trust' ? 'CA and pins first' : differs}\n`;
   });
   const more = visits.length > mostListed ? `  and ${visits.length - mostListed} more\n` : '';
-  const rest = waiting.length === 0 ? '' : `waiting until others are installed: ${listSome(waiting)}\n`;
+  const rest = waiting.length === 0 ? '' : `waiting for other hosts: ${listSome(waiting)}\n`;
   return `to install, in this order:\n${lines.join('')}${more}${rest}`;
 }
 
@@ -66,9 +66,9 @@ export function reportText(reports: readonly Report[], isUndo: boolean): string 
   const done = isUndo ? 'undone' : 'installed';
   const words = [
     [count('installed'), done],
-    [count('unchanged'), isUndo ? 'had nothing to undo' : 'had it already'],
+    [count('unchanged'), isUndo ? 'had nothing to undo' : 'already up to date'],
     [count('failed'), 'failed and left as before'],
-    [count('waiting'), 'waiting for others'],
+    [count('waiting'), 'waiting for other hosts'],
   ] as const;
   const text = words.flatMap(([number, what]) => (number === 0 ? [] : [`${number} ${what}`])).join(', ');
   const open = reports.filter(({ outcome }) => outcome === 'failed' || outcome === 'waiting').map(({ host }) => host);

@@ -16,7 +16,7 @@ export function dkimSteps(settings: Settings, host: HostSettings): readonly Step
   const keys = String.raw`s/^\([^ ]*\) [^:]*:[^:]*:\(.*\)$/\1 \2/`;
   return [
     step('dkim', 'Set up OpenDKIM, which signs the mail', [
-      `The package opendkim is needed (apt-get install opendkim). This is an instance of its own: another one on ${host.hostname} stays as it is. The DNS record of the key: ${settings.program} dns`,
+      `The package opendkim is needed (apt-get install opendkim). This is a separate instance: any other one on ${host.hostname} stays as it is. The DNS record of the key:\n    ${settings.program} dns`,
       onHost([
         'id opendkim &&',
         `  mkdir -p -m 0755 ${folder.slice(0, folder.lastIndexOf('/'))} &&`,
@@ -39,7 +39,7 @@ export function dkimSteps(settings: Settings, host: HostSettings): readonly Step
         'fi',
       ]),
       ...homeParts(settings, host),
-      'Without systemd, have the last command run whenever the host starts. While OpenDKIM does not answer, mail waits at home.',
+      'Without systemd, run the last command at every boot. While OpenDKIM does not answer, mail waits at home.',
     ]),
   ];
 }
@@ -49,7 +49,7 @@ function homeParts(settings: Settings, host: HostSettings): Step['parts'] {
   const token = homeMilter(settings, host);
   if (token === undefined) return [];
   return [
-    'Postfix hands it what is sent from here and what users send after logging in; milters that are there stay:',
+    'Postfix passes it what is sent from here and what logged-in users send; existing milters stay:',
     onHost([
       `for name in ${milterLists.join(' ')}; do`,
       '  old=$(postconf -h $name)',

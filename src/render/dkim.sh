@@ -38,7 +38,7 @@ check_dkim() {
   [ -e /proc/self/cmdline ] ||
     fail "$host has no /proc, by which this script finds its OpenDKIM; nothing was changed" 'remove dkim from the settings'
   command -v opendkim >/dev/null 2>&1 ||
-    fail "opendkim is not installed on $host, which has to sign mail; nothing was changed" "$(how_to_get opendkim)"
+    fail "opendkim is not installed on $host, which needs it to sign mail; nothing was changed" "$(how_to_get opendkim)"
   id opendkim >/dev/null 2>&1 ||
     fail "$host has no user opendkim; nothing was changed" "remove its package and install it again: opendkim"
   for file in $dkim_files; do own_file "$file" 600; done

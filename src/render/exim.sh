@@ -11,7 +11,7 @@ check_program() {
   by_hand="set in its transport: hosts_require_tls = *, tls_verify_hosts = *, tls_verify_certificates = $folder/$ca, tls_certificate = $folder/$chain, tls_privatekey = $folder/$chain; and in its router: route_list = * $routes byname"
   command -v update-exim4.conf >/dev/null 2>&1 || fail "Exim on $host is not configured by Debian's update-exim4.conf" "$by_hand"
   [ ! -e /etc/exim4/exim4.conf ] ||
-    fail "/etc/exim4/exim4.conf takes the place of the files that update-exim4.conf reads" "move it away, or $by_hand"
+    fail "/etc/exim4/exim4.conf overrides the configuration that update-exim4.conf makes" "move it away, or $by_hand"
   # Debian's own template sets the one with a star by default.
   found=$(for file in /etc/exim4/conf.d/main/* /etc/exim4/exim4.conf.template; do
     [ "$file" = /etc/exim4/conf.d/main/000_relaycerts ] || grep -H '^[[:blank:]]*REMOTE_SMTP_SMARTHOST_' "$file" || :
@@ -26,11 +26,11 @@ check_routers() {
     /router:$/ { name = $1 }
     $1 == "transport" && $3 == "remote_smtp_smarthost" && name != "smarthost" { print name }' | tr '\n' ' ')
   [ -n "$found" ] || return 0
-  what="the mail of these routers will stop, since their transport takes it to no host but the relay: $found"
+  what="the mail of these routers will stop, because their transport delivers only to the relay: $found"
   if [ "$force_routes" = yes ]; then
     warn "$what"
   else
-    fail "$what" "give them a transport of their own; or, to install all the same: $force_hint" route-stops
+    fail "$what" "give them a transport of their own; or, to install anyway: $force_hint" route-stops
   fi
 }
 

@@ -160,7 +160,7 @@ function notesOf({ strangers, otherLines, trialLines, moreUnknown, hasOurs }: Lo
     ...(moreUnknown > 0 ? [`unknown  ${howMany(moreUnknown, 'more line')} about TLS or the relay`] : []),
     ...(strangers.lines > 0
       ? [
-          `note     ${howMany(strangers.lines, 'line')} about clients without a certificate of this CA, from ${howMany(strangers.addresses, 'address', 'es')}: strangers, who get nowhere`,
+          `note     ${howMany(strangers.lines, 'line')} about clients without a certificate of this CA, from ${howMany(strangers.addresses, 'address', 'es')}: strangers, who are refused`,
         ]
       : []),
     ...(trialLines > 0
@@ -169,7 +169,7 @@ function notesOf({ strangers, otherLines, trialLines, moreUnknown, hasOurs }: Lo
         ]
       : []),
     ...(otherLines > 0
-      ? [`note     ${howMany(otherLines, 'line')} about mail that has nothing to do with the relay`]
+      ? [`note     ${howMany(otherLines, 'line')} about mail that does not go through the relay`]
       : []),
     ...(hasOurs ? [] : ['note     no line is from a service of relaycerts: was it installed on this host?']),
   ];
@@ -188,7 +188,7 @@ function sumOf(
     `${all - bad - odd} of them fine`,
     sent.count === 0
       ? 'no mail went through'
-      : `${howMany(sent.count, 'mail')} went through, the last ${shorten(sent.last)}`,
+      : `${howMany(sent.count, 'message')} went through, the last ${shorten(sent.last)}`,
   ].join('; ');
 }
 

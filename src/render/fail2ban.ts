@@ -19,7 +19,7 @@ const strangers = [
 
 export function fail2banStep({ port }: SmtpdServer): Step {
   return step('fail2ban', 'Ban strangers from our port', [
-    `For a relay with fail2ban. Banned addresses lose only port ${port}. Put the machine that runs relaycerts check into ignoreip: it tries the port without a certificate.`,
+    `For a relay with fail2ban. Banned addresses lose only port ${port}. Add the machine that runs relaycerts check to ignoreip: it tries the port without a certificate.`,
     inFile(`/etc/fail2ban/filter.d/${name}.conf`, [
       '[INCLUDES]',
       'before = common.conf',
@@ -42,7 +42,7 @@ export function fail2banStep({ port }: SmtpdServer): Step {
       'bantime = 1h',
     ]),
     onHost(['fail2ban-client reload']),
-    'If the mail log is a file of another name, set logpath to it. To take it back:',
+    'If the mail log is another file, set logpath to it. To undo this:',
     `    rm /etc/fail2ban/filter.d/${name}.conf /etc/fail2ban/jail.d/${name}.conf && fail2ban-client reload`,
   ]);
 }

@@ -25,7 +25,7 @@ export function firewallStep(settings: Settings, host: HostSettings): Step {
     'firewall',
     'Open the port',
     ports.flatMap(([port, who]) => [
-      `TCP port ${port}: ${who}. Use the lines for the firewall of this host; its provider may have another one in front.`,
+      `TCP port ${port}: ${who}. Use the lines for this host's firewall; the provider may have another one in front.`,
       ...[
         [
           // First in the chain, because nothing counts after a rule that rejects or drops the rest.

@@ -29,7 +29,7 @@ check_tools() {
 
 # The program reads the key as its user; nobody else can.
 find_user() {
-  group=$(id -g "$user" 2>/dev/null) || fail "$host has no user $user, as whom $title reads the key" "$user_hint"
+  group=$(id -g "$user" 2>/dev/null) || fail "$host has no user $user, which $title needs to read the key" "$user_hint"
   [ "$user" != root ] || return 0
   folder_owner=0:$group
   folder_mode=710
@@ -47,7 +47,7 @@ as_user() { su -s /bin/sh "$user" -c "$1" </dev/null; }
 
 check_user() {
   as_user "test -r $bundle/$chain" ||
-    fail "$user cannot read $bundle/$chain, though it may" "let $user pass the folders above it: namei -l $folder"
+    fail "$user cannot read $bundle/$chain, although its mode allows it" "let $user pass the folders above it: namei -l $folder"
 }
 
 # The new text of file $1 on stdout, from the old one on stdin, which has no lines of ours.
@@ -160,7 +160,7 @@ resume() {
 }
 
 resume_or_fail() {
-  resume "$was_running" || fail "$title does not take its configuration" "its messages are above, or in the log" reload-failed
+  resume "$was_running" || fail "$title does not accept its configuration" "its messages are above, or in the log" reload-failed
   if [ "$was_running" = yes ]; then
     sleep 1
     is_running || fail "$title stopped" "the log says why" reload-failed

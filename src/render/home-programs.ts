@@ -77,7 +77,7 @@ const eximMacros = ({ ca, chain }: Place): readonly string[] => [
 ];
 
 const noQueue = (title: string): string =>
-  `${title} has no queue: whatever the relay does not take for now is an error of the command, and what called it must send again.`;
+  `${title} has no queue: if the relay does not accept the mail, the command fails, and its caller must send again.`;
 
 const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) => Omit<HomeProgram, 'user'>>> = {
   exim: (place) => ({
@@ -113,8 +113,8 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
     functions: exim,
     log: 'its log, /var/log/exim4/mainlog, must say CV=yes',
     limits: [
-      'A mail that waits for longer than its retry rules allow, 4 days in Debian, is returned.',
-      'The last host, 255.255.255.255, can never be reached: without it, Exim would return the mail if a stranger at the address of the relay refused it for good. So the log ends with "Network is unreachable" whenever mail waits. What the relay said is in a line before; if there is none, TLS failed, and this says why: exinext ADDRESS',
+      'Mail that waits for longer than its retry rules allow (4 days in Debian) bounces.',
+      'The last host, 255.255.255.255, can never be reached: without it, Exim would bounce the mail if a stranger at the address of the relay refused it permanently. So the log ends with "Network is unreachable" whenever mail waits. An earlier line has the answer of the relay; if there is none, TLS failed, and this says why: exinext ADDRESS',
     ],
   }),
   opensmtpd: ({ relays: [relay], chain, ca }) => ({
@@ -145,8 +145,8 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
     functions: opensmtpd,
     log: 'its log must say result="Ok"',
     limits: [
-      'A mail that waits for longer than 4 days (queue ttl) is returned.',
-      'It takes OpenSMTPD 7: 6.8, which Debian 12 has, cannot show a client certificate.',
+      'Mail that waits for longer than 4 days (queue ttl) bounces.',
+      'It needs OpenSMTPD 7: version 6.8 (Debian 12) cannot present a client certificate.',
     ],
   }),
   msmtp: ({ relays: [relay], hostname, chain, ca }) => ({
@@ -186,7 +186,7 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
     log: 'the mail log must say "exitcode=EX_OK"',
     limits: [
       noQueue('msmtp'),
-      'Only the user that runs it may read the key (programUser in the settings). A file ~/.msmtprc, and an account of msmtprc whose "from" is the sender, come before this one.',
+      'Only the user that runs it may read the key (programUser in the settings). A file ~/.msmtprc, or an account in msmtprc whose "from" is the sender, takes precedence over this one.',
     ],
   }),
   nullmailer: ({ relays, chain, ca }) => ({
@@ -213,8 +213,8 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
     functions: nullmailer,
     log: 'its log must say "Sent file."',
     limits: [
-      'If a stranger at the address of the relay refuses the connection, EHLO or STARTTLS for good (5xx), nullmailer gives the mail up, which no setting prevents: it sends nothing in plain text, but returns the mail and moves it. When the relay is back:\n    mv /var/spool/nullmailer/failed/* /var/spool/nullmailer/queue/ && service nullmailer restart',
-      'After a failure nullmailer waits longer and longer, up to a day (maxpause): service nullmailer restart tries at once. After 7 days (queuelifetime) the mail is returned.',
+      'If a stranger at the address of the relay refuses the connection, EHLO or STARTTLS permanently (5xx), nullmailer gives up, which no setting prevents: it sends nothing in plain text, but bounces the mail and moves it away. When the relay is back:\n    mv /var/spool/nullmailer/failed/* /var/spool/nullmailer/queue/ && service nullmailer restart',
+      'After each failure nullmailer waits longer, up to a day (maxpause); to try at once: service nullmailer restart. After 7 days (queuelifetime) the mail bounces.',
     ],
   }),
   nodemailer: ({ relays: [relay], folder, chain, ca }) => ({
@@ -257,7 +257,7 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
     log: 'sendMail() resolves with the answer 250',
     limits: [
       noQueue('Nodemailer'),
-      'Only the user that runs the app may read the key (programUser in the settings). The app reads it when it starts: start it again after each new certificate.',
+      'Only the user that runs the app may read the key (programUser in the settings). The app reads it when it starts: restart it after each new certificate.',
     ],
   }),
 };

@@ -82,7 +82,7 @@ function renderAll({ settings, host, steps, undo, keyPlace }: Shown): string {
       : `After the first command of step 2, one script does the rest of it and steps 3 to ${last}`;
   const short = undo
     ? 'If the script configured it, use the script, which restores every setting'
-    : `${scripted}, with more checks, and may be run again at any time`;
+    : `${scripted}, with more checks, and you can run it again at any time`;
   const texts = steps.map((step, at) => `${at + 1}. ${step.title}\n\n${renderParts(step, host)}`);
   if (host.container !== undefined) return `${title}\n${'='.repeat(title.length)}\n\n${texts.join('\n')}\n`;
   const command = scriptCommand(settings.program, host, undo ? ['--undo'] : []);

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# The part of install.sh for a home that gets mail from the world: a service of its own takes it from the relays.
+# The part of install.sh for a home that gets inbound mail: a service of its own takes it from the relays.
 # own-service.sh has what it has in common with a relay's. Port 25 stays as it is.
 
 : "${host:?}" "${port:?}" "${service:?}" "${inbound_domains:?}" "${table_file:?}" "${transport:?}"
@@ -10,8 +10,8 @@ check_inbound() {
   check_port
   name=$(domains_elsewhere | sed -n 1p)
   [ -z "$name" ] ||
-    fail "$host does not hold $name: mail from the world for it would wait at the relay" \
-      "let it deliver that mail, as in: postconf -e 'mydestination = $(postconf -h mydestination), $name'"
+    fail "$host is not the final destination of $name: inbound mail for it would wait at the relay" \
+      "let it deliver that mail, for example: postconf -e 'mydestination = $(postconf -h mydestination), $name'"
   warn_of_inbound
 }
 
@@ -49,7 +49,7 @@ put_back_inbound() { :; }
 keep_inbound() { :; }
 undo_inbound() { :; }
 
-# What keeps mail from the world from arriving: the id of a finding, and the name that it is about.
+# What keeps inbound mail from arriving: the id of a finding, and the name that it is about.
 probe_inbound() {
   section inbound
   domains_elsewhere | sed 's/^/inbound-not-held /' | lines

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# The part of install.sh for a relay that hands mail from the world to home: port 25 accepts the domains and refuses
+# The part of install.sh for a relay that sends inbound mail home: port 25 accepts the domains and refuses
 # unknown recipients while the sender is there, and a transport of ours leads home. All of it is settings and tokens of
 # main.cf, files beside it, and a service.
 
@@ -7,7 +7,7 @@
 
 check_inbound() {
   [ "$config" = /etc/postfix ] ||
-    fail "Postfix on $host has its configuration in $config; mail from the world goes home only from /etc/postfix" \
+    fail "Postfix on $host has its configuration in $config; inbound mail can be sent home only from /etc/postfix" \
       "remove inbound from the settings"
   for type in regexp inline; do
     postconf -m | grep -qx "$type" || fail "this Postfix has no map type $type" "install Postfix 3.4 or later with $type tables"
@@ -33,19 +33,19 @@ hindrances() {
 # One of these: id, name, value.
 refuse() {
   case $1 in
-    inbound-domain-here) fail "$2 on $host lists $3, whose mail should go home: its recipients would be looked for here and refused" \
-      "take $3 out of it: postconf -e '$2 = ...'" ;;
-    inbound-overridden) fail "master.cf on $host overrides ${2##*/} for port 25, so that what is in main.cf would not count there: $2 $3" \
+    inbound-domain-here) fail "$2 on $host lists $3, whose mail should go home: its recipients would be looked up on $host instead, and refused" \
+      "remove $3 from it: postconf -e '$2 = ...'" ;;
+    inbound-overridden) fail "master.cf on $host overrides ${2##*/} for port 25, so what is in main.cf would have no effect there: $2 $3" \
       'move its value to main.cf' ;;
     inbound-refuses) fail "relay_recipient_maps on $host would refuse every recipient of $2 before home is asked" \
       "add to one of its tables: @$2 x" ;;
-    inbound-no-verify) fail "master.cf on $host has no service verify, so no recipient could be asked for at home" \
+    inbound-no-verify) fail "master.cf on $host has no service verify, so home could not be asked about recipients" \
       "add it: postconf -M 'verify/unix=verify unix - - y - 1 verify'" ;;
     inbound-accepts-all) fail "$2 is not yes on $host: port 25 would accept every recipient" \
       'set it to yes, or set inbound.recipients to "verify"' ;;
     inbound-catch-all) fail "relay_recipient_maps on $host has @$2: port 25 would accept every recipient" \
-      'take that out of its table, or set inbound.recipients to "verify"' ;;
-    inbound-refuses-others) fail "relay_domains on $host has other domains, with any recipient, and a list of recipients would refuse all of theirs: $2 $3" \
+      'remove that from its table, or set inbound.recipients to "verify"' ;;
+    inbound-refuses-others) fail "relay_domains on $host has other domains, with any recipient, and a recipient list would refuse all mail for them: $2 $3" \
       'set relay_recipient_maps to a table that has "@DOMAIN x" for each of them, or inbound.recipients to "verify"' ;;
   esac
 }
@@ -54,7 +54,7 @@ refuse() {
 warn_of_code() {
   others=$(postconf -xn 2>/dev/null | sed -n '/^relaycerts_/d; s/^\([^ ]*\) = .*reject_unverified_recipient.*/\1/p' | tr '\n' ' ')
   [ -z "$others" ] ||
-    warn "unverified_recipient_reject_code = 550 is for all questions of $host, also those of ${others% }: a recipient unknown there is refused for good too"
+    warn "unverified_recipient_reject_code = 550 applies to all of $host, so also to ${others% }: a recipient unknown there is refused permanently too"
 }
 
 # The list $1 of main.cf, expanded, without the tokens of our last run.

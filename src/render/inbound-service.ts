@@ -1,4 +1,4 @@
-// Mail from the world on its way home, as data: a service with both locks at home, which takes mail from the relays and
+// Inbound mail on its way home, as data: a service with both locks at home, which takes mail from the relays and
 // for its own domains only; and on each relay a transport to it, with what its port 25 has to know. It is what
 // relay-service.ts and postfix.ts do in the other direction, under other names. No mistake on either host makes mail
 // bounce or loop: home defers what it does not hold, and the relay waits for everything but an unknown recipient.

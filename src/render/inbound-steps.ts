@@ -1,4 +1,4 @@
-// The numbered steps for mail from the world on its way home, and their inverse: what the scripts do with a relay's
+// The numbered steps for inbound mail on its way home, and their inverse: what the scripts do with a relay's
 // lists in main.cf, as commands for a person. Home has only services, which steps.ts sets with the others.
 
 import type { Settings, SmtpdServer } from '../settings/settings.js';
@@ -13,8 +13,8 @@ export function inboundSteps(settings: Settings, server: SmtpdServer): readonly 
   const { main, tokens, files } = inboundOf(settings, inbound, server);
   const domains = inbound.domains.join(', ');
   return [
-    step('inbound', `Hand mail from the world for ${domains} to ${inbound.home}`, [
-      `Do this last, when ${inbound.home} is set up. Port 25 accepts these domains, and refuses unknown recipients while the sender is there. What cannot be handed over waits: Postfix keeps it for maximal_queue_lifetime, five days, which counts for all mail of this host. ${listWords(settings, inbound.recipients)}None of these may list one of the domains:\n    postconf -x mydestination virtual_alias_domains virtual_mailbox_domains`,
+    step('inbound', `Send inbound mail for ${domains} to ${inbound.home}`, [
+      `Do this last, when ${inbound.home} is set up. Port 25 accepts these domains, and refuses unknown recipients at SMTP time. Mail that home cannot accept yet waits in the queue for maximal_queue_lifetime (five days, for all mail of this host). ${listWords(settings, inbound.recipients)}None of these may list one of the domains:\n    postconf -x mydestination virtual_alias_domains virtual_mailbox_domains`,
       ...files.map(({ name, lines }) => inFile(`/etc/postfix/${name}`, lines)),
       onHost(settingLines(main, tokens)),
     ]),
@@ -25,7 +25,7 @@ function listWords(settings: Settings, recipients: 'verify' | readonly string[])
   if (recipients === 'verify') {
     return `If relay_recipient_maps is not empty, one of its tables needs "@${settings.domain} x". `;
   }
-  return 'Addresses such as ann+list@ are accepted only if recipient_delimiter has the "+" on this host too. With relay_recipient_maps, recipients of all relay_domains have to be listed. ';
+  return 'Addresses such as ann+list@ are accepted only if recipient_delimiter has the "+" on this host too. With relay_recipient_maps, the recipients of all relay_domains must be listed. ';
 }
 
 /** What takes it out again, in a relay's undo. */

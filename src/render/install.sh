@@ -32,7 +32,7 @@ find_postfix() {
   note_settings
   note_services
   twice=$(printf '%s\n' "$messages" | sed -n 's/.*overriding earlier entry: \([^=]*\)=.*/\1/p' | sort -u | tr '\n' ' ')
-  [ -z "$twice" ] || warn "$config/main.cf sets more than once, and the last one counts: $twice"
+  [ -z "$twice" ] || warn "$config/main.cf sets these more than once, and the last one counts: $twice"
 }
 
 # The value of parameter $1, expanded. find_postfix has already printed the warnings that postconf repeats each time.
@@ -198,7 +198,7 @@ parts_besides() {
 
 remove_parts_besides() {
   for name in $(parts_besides "$1"); do
-    sh "$saved/parts/$name" || warn "not all of $name could be taken out"
+    sh "$saved/parts/$name" || warn "not all of $name could be removed"
     rm -f "$saved/parts/$name"
   done
 }
@@ -263,7 +263,7 @@ undo_host() {
   replace_files
   check_and_reload
   end_change
-  for name in $kept; do warn "$name was changed since; it stays as it is"; done
+  for name in $kept; do warn "$name was changed after the installation, so it stays as it is"; done
   each_part undo
   remove_parts_besides ''
   rm -rf "$saved"

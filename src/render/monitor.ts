@@ -17,7 +17,7 @@ export function monitorStep(settings: Settings, host: HostSettings): Step {
   const timer = `${unit.slice(unit.lastIndexOf('/') + 1)}.timer`;
   const marker = markerOf(host);
   return step('monitor', 'Be warned before a certificate expires', [
-    'Each morning, with openssl only; cron sends what it prints to root by mail.',
+    'Runs every morning, and needs only openssl; cron mails what it prints to root.',
     onHost([
       '(',
       'umask 022',
@@ -32,7 +32,7 @@ export function monitorStep(settings: Settings, host: HostSettings): Step {
       'END',
       ')',
     ]),
-    `If there is no cron, run that all the same, and make two files for systemd; then:\n    systemctl enable --now ${timer}`,
+    `Without cron, run that anyway, then make these two files for systemd and run:\n    systemctl enable --now ${timer}`,
     inFile(`${unit}.service`, [
       marker,
       '[Unit]',
@@ -45,7 +45,7 @@ export function monitorStep(settings: Settings, host: HostSettings): Step {
     inFile(`${unit}.timer`, [
       marker,
       '[Unit]',
-      `Description=Look every morning whether the certificates of ${hostname} expire`,
+      `Description=Check every morning whether the certificates of ${hostname} expire soon`,
       '',
       '[Timer]',
       'OnCalendar=*-*-* 06:11',
@@ -54,7 +54,7 @@ export function monitorStep(settings: Settings, host: HostSettings): Step {
       '[Install]',
       'WantedBy=timers.target',
     ]),
-    `On the machine that relaycerts runs on, a line in the crontab for all hosts at once; it prints nothing if all is well:\n    11 6 * * * ${fromAnywhere(settings)}`,
+    `Or on the machine that relaycerts runs on, one crontab line for all hosts; it prints nothing if all is well:\n    11 6 * * * ${fromAnywhere(settings)}`,
   ]);
 }
 

@@ -18,7 +18,7 @@ apply_program() { :; }
 
 # Asks msmtp itself, as its user, without the file in that user's home folder.
 check_applied() {
-  found=$(as_user 'HOME=/nonexistent msmtp --pretend --account=relaycerts' 2>&1) || fail "msmtp does not take its configuration" "$found"
+  found=$(as_user 'HOME=/nonexistent msmtp --pretend --account=relaycerts' 2>&1) || fail "msmtp does not accept its configuration" "$found"
   for line in 'tls = on' 'tls_starttls = on' 'tls_certcheck = on' "tls_key_file = $folder/$chain"; do
     printf '%s\n' "$found" | grep -qxF -e "$line" || fail "msmtp did not take the setting: $line" "msmtp --pretend shows what it has"
   done

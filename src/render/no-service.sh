@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# In place of own-service.sh, for a home that takes no mail from the world: it has no port and no table of pins.
+# In place of own-service.sh, for a home that accepts no inbound mail: it has no port and no table of pins.
 
 note_services() { :; }
 

@@ -77,7 +77,7 @@ function exportsOf(settings: Settings, containers: readonly HostSettings[], role
 function verifyParagraph(settings: Settings, install: readonly Install[]): Paragraph {
   const clients = new Set(settings.smtpClients.map(({ hostname }) => hostname));
   const one = install.find(({ host, why }) => clients.has(host) && why.includes('key'));
-  const words = 'Then see that mail flows:';
+  const words = 'Then check that mail flows:';
   if (one === undefined) return { words, run: [] };
   return {
     words,

@@ -5,7 +5,7 @@ program_release() { dpkg-query -W -f '${Version}' nullmailer 2>/dev/null | sed -
 
 check_program() {
   /usr/lib/nullmailer/smtp --help 2>&1 | grep -q -e --x509cafile ||
-    fail "this nullmailer knows no client certificate" "upgrade nullmailer"
+    fail "this nullmailer does not support client certificates" "upgrade nullmailer"
 }
 
 apply_program() { :; }

@@ -60,7 +60,7 @@ check_port() {
       "$service")
         # A service that the same client could use: one like ours, made by hand or by another program.
         if postconf -M "$service" | grep -Eq 'relay_clientcerts=|permit_tls_(all_)?clientcerts|_ccert=yes'; then
-          say "the service $service in master.cf relays by certificates already: this one replaces it, undo brings it back"
+          say "the service $service in master.cf already relays for certificates: this one replaces it, and undo restores it"
           continue
         fi
         ;;
@@ -115,7 +115,7 @@ after_reload() {
   if [ -f "$loaded/table" ] && [ -f "$table_file" ]; then
     lost=$(pins_missing_in "$table_file" "$loaded/table")
     gained=$(pins_missing_in "$loaded/table" "$table_file")
-    [ -z "$gained" ] || say "may relay now, and could not at the last run: $gained"
+    [ -z "$gained" ] || say "new in the table, may now relay: $gained"
   fi
   if [ "$changing" = no ] && [ -z "$lost" ] && cmp -s "$folder/$ca" "$loaded/ca"; then :; else end_connections; fi
   rm -rf "$loaded"
@@ -138,7 +138,7 @@ end_connections() {
   ports=$(printf '%s\n' "$service" "$found_services" | sed -n 's,/inet$,,p' | sort -u | tr '\n' '|')
   ports=${ports%|}
   if [ ! -e /proc/self/cmdline ]; then
-    warn "connections that are open keep their old rights until they end; to end them: postfix stop; postfix start"
+    warn "open connections keep their old rights until they end; to end them: postfix stop; postfix start"
     return
   fi
   found=$(smtpd_processes "$ports")
@@ -150,7 +150,7 @@ end_connections() {
   for process in $found; do
     case $left in *" $process "*) kill "$process" 2>/dev/null || : ;; esac
   done
-  say "connections to port $(echo "$ports" | tr '|' ' ') that were open have ended; mail that was on its way comes again"
+  say "closed the open connections to port $(echo "$ports" | tr '|' ' '); mail in transit will be sent again"
 }
 
 # The processes that serve these ports, as "2500|2501": smtpd, a child of this Postfix's master, with the service's name

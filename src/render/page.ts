@@ -54,7 +54,7 @@ function renderShown({ settings, host, steps, undo, section }: Shown, id: string
   const { hostname, role } = host;
   const wanted = section === undefined ? steps : steps.filter((step) => step.section === section);
   const command = scriptCommand(settings.program, host, undo ? ['--undo'] : []);
-  const whole = undo ? 'One script takes it back:' : 'After the copy, one script does all the rest up to the check:';
+  const whole = undo ? 'One script undoes it:' : 'After the copy, one script does everything up to the check:';
   const script = [
     `<p>${whole}</p>`,
     renderCopied(`${id}-script`, 'run here', `${command}\n`, `the script of ${hostname}`),

@@ -49,5 +49,5 @@ take_turn() {
     { read -r process <"$waiting" && kill "$process"; } 2>/dev/null || :
     sleep 1
   done
-  fail 'another deployment is at work on this host' 'run this again when it is done'
+  fail 'another deployment is running on this host' 'run this again when it has finished'
 }

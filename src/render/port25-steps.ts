@@ -43,8 +43,8 @@ export function port25Steps(settings: Settings, server: SmtpdServer): readonly S
   ];
   if (lines.length === 0) return [];
   return [
-    step('port25', 'Set up port 25, for mail from the world', [
-      `Listed addresses are refused${port25.postscreen ? ', by postscreen where it can' : ''}; our own port is not affected.${packages.length === 0 ? '' : ` It needs: apt-get install ${packages.join(' ')}`}`,
+    step('port25', 'Set up port 25 for mail from the Internet', [
+      `Mail from listed addresses is refused${port25.postscreen ? ', by postscreen where it can' : ''}; our own port is not affected.${packages.length === 0 ? '' : ` It needs: apt-get install ${packages.join(' ')}`}`,
       ...files.map(({ name, lines: text }) => inFile(`/etc/postfix/${name}`, text)),
       onHost(lines),
       ...(port25.srs

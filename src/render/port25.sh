@@ -32,20 +32,20 @@ check_restrictions() {
       'move its value to main.cf'
 }
 
-# The overrides of the parameter $1 in the services that take mail from the world.
+# The overrides of the parameter $1 in the services that accept mail from the Internet.
 overrides_of_port25() {
   for id in smtp/inet 25/inet smtpd/pass; do postconf -P "$id/$1" 2>/dev/null || :; done
 }
 
 check_spf() {
   { [ -x /usr/bin/policyd-spf ] && id policyd-spf >/dev/null 2>&1; } ||
-    fail "policyd-spf is not installed on $host, which has to check SPF; nothing was changed" \
+    fail "policyd-spf is not installed on $host, which needs it to check SPF; nothing was changed" \
       "$(how_to_get postfix-policyd-spf-python)"
 }
 
 check_srs() {
   { [ -x /usr/sbin/postsrsd ] && [ -f "$srs_file" ]; } ||
-    fail "postsrsd 1 is not installed on $host, which has to rewrite senders; nothing was changed" \
+    fail "postsrsd 1 is not installed on $host, which needs it to rewrite senders; nothing was changed" \
       "$(how_to_get postsrsd)"
   for type in tcp regexp pipemap; do
     postconf -m | grep -qx "$type" || fail "this Postfix has no map type $type, which SRS needs" \
@@ -54,7 +54,7 @@ check_srs() {
   for name in mydestination relay_domains virtual_alias_domains virtual_mailbox_domains; do
     ! lists_domain "$name" "$host" || return 0
   done
-  fail "$host takes no mail for itself, so bounces to rewritten senders would be refused; nothing was changed" \
+  fail "$host accepts no mail for its own name, so bounces to rewritten senders would be refused; nothing was changed" \
     "add it to mydestination: postconf -e \"mydestination = \$(postconf -h mydestination), $host\""
 }
 
@@ -65,7 +65,7 @@ check_postscreen() {
   cache=$(value_of postscreen_cache_map)
   [ -z "$cache" ] || postconf -m | grep -qx "${cache%%:*}" ||
     fail "this Postfix has no map type ${cache%%:*}, which postscreen_cache_map names; nothing was changed" \
-      "set it to a type that is there, as in: postconf -e 'postscreen_cache_map = lmdb:\$data_directory/postscreen_cache'"
+      "set it to a type that is there, for example: postconf -e 'postscreen_cache_map = lmdb:\$data_directory/postscreen_cache'"
   value=$(value_of postscreen_dnsbl_threshold)
   [ "$value" = 1 ] || warn "postscreen_dnsbl_threshold = $value: each list of relayPort25.dnsbl counts 1"
 }

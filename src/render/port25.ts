@@ -1,4 +1,4 @@
-// What a relay's port 25 does about mail from the world, as data: block lists, postscreen, SPF and SRS. The restrictions
+// What a relay's port 25 does about Internet mail, as data: block lists, postscreen, SPF and SRS. The restrictions
 // are one class, so that main.cf's list gets one item, which comes and goes token by token. Our own port is not affected,
 // because its service has lists of its own; only SRS is about mail from there.
 

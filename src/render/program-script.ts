@@ -26,7 +26,7 @@ export function programPart(settings: Settings, host: HostSettings, program: Hom
       routes: eximHosts(relays).join(':'),
       force_routes: forceRoutes ? 'yes' : 'no',
       force_hint: scriptCommand(settings.program, host, ['--force-routes']),
-      active: `${title} hands its mail to ${relays.map(({ hostname, port }) => `${hostname}:${port}`).join(', then ')} over verified TLS; ${program.log}`,
+      active: `${title} sends its mail to ${relays.map(({ hostname, port }) => `${hostname}:${port}`).join(', then ')} over verified TLS; ${program.log}`,
     },
     texts: `# For each file below /: where our lines go, the lines, and what else is changed.
 ${byFile('place_of', edits, ({ place }) => [`echo ${place}`])}

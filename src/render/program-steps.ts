@@ -17,7 +17,7 @@ export function programSteps(settings: Settings, host: HostSettings, program: Ho
   const { directory } = settings.postfix;
   const names = bundleNames(settings.domain, host.hostname);
   const relays = program.relays.map(({ hostname, port }) => `${hostname}, port ${port}`);
-  const few = `${title} knows one relay, and uses only the first of the settings.`;
+  const few = `${title} can use only one relay: the first in the settings.`;
   const taken = [
     `openssl verify -CAfile ${directory}/${names.ca} -purpose sslclient ${directory}/${names.certificate}`,
     ...check,
@@ -25,13 +25,13 @@ export function programSteps(settings: Settings, host: HostSettings, program: Ho
   ];
   return [
     step('config', `Send the mail of ${title} through the relay`, [
-      `All mail that ${host.hostname} does not deliver itself goes to ${relays.join('; then to ')}. The relay's name and CA are checked; whatever goes wrong is an error for now, and nothing is sent in plain text.`,
+      `All mail that ${host.hostname} does not deliver itself goes to ${relays.join('; then to ')}. ${title} checks the relay's name and CA; every failure is temporary, and nothing is sent in plain text.`,
       ...(relays.length < settings.smtpdServers.length ? [few] : []),
       ...limits,
       ...(program.user === 'root' ? [] : [onHost(keyLines(settings, host, program))]),
       ...edits.map((edit) => onHost(editLines(edit))),
     ]),
-    step('install', 'Check and take up', [
+    step('install', 'Check and activate', [
       `The first command must say "OK".`,
       onHost(taken.map((line, at) => `${at === 0 ? '' : '  '}${line}${at === taken.length - 1 ? '' : ' &&'}`)),
     ]),
@@ -42,8 +42,8 @@ export function programSteps(settings: Settings, host: HostSettings, program: Ho
 export function undoProgramStep(settings: Settings, host: HostSettings, program: HomeProgram): Step {
   const { directory } = settings.postfix;
   const { chain } = bundleNames(settings.domain, host.hostname);
-  return step('install', 'Take the configuration back', [
-    'If the numbered steps configured it: the files become what they were before.',
+  return step('install', 'Remove the configuration', [
+    'If the numbered steps configured it: this restores the old files.',
     onHost([
       ...program.edits.map(
         ({ file }) => `if test -e ${savedFile(file)}; then mv ${savedFile(file)} ${file}; else rm -f ${file}; fi`,

@@ -55,11 +55,11 @@ export function renderRenewalTimer(settings: Settings, hosts: readonly HostSetti
     ')',
   ];
   return [
-    'Renew, install and check by itself',
-    '==================================',
+    'Renew, install and check automatically',
+    '======================================',
     '',
-    'Each night; nothing is said if all is well. The user that runs it needs an ssh key',
-    'without a password, and the CA passphrase has to open without asking (relaycerts status).',
+    'Runs every night, and prints nothing if all is well. The user that runs it needs an ssh key',
+    'without a password, and the CA passphrase must open without asking (relaycerts status).',
     '',
     ...marked('run here', make),
     '',
@@ -71,10 +71,9 @@ export function renderRenewalTimer(settings: Settings, hosts: readonly HostSetti
     '',
     ...marked('run here', units),
     '',
-    'That ssh key needs nothing else on the hosts. After the first deploy, a line in',
-    'authorized_keys lets it renew what is installed, and not change the configuration',
-    'or log in, so that check sees the relays only from outside. Put your public key in',
-    'the place of KEY:',
+    'That ssh key needs no other rights on the hosts. After the first deploy, this line in',
+    'authorized_keys lets it renew what is installed, but not change the configuration or',
+    'log in; check then sees the relays only from outside. Replace KEY with your public key:',
     '',
     ...hosts
       .filter(({ ssh, container }) => !ssh.isLocal && container === undefined)

@@ -22,7 +22,7 @@ if said=$(work 2>&1); then
   exit 0
 fi
 if [ "${1-}" = mail ]; then
-  printf 'Subject: relaycerts: the certificates of %s need care\n\n%s\n' "$domain" "$said" |
+  printf 'Subject: relaycerts: the certificates of %s need attention\n\n%s\n' "$domain" "$said" |
     "$(command -v sendmail || echo /usr/sbin/sendmail)" "$(id -un)"
 else
   printf '%s\n' "$said"

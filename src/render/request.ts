@@ -49,10 +49,10 @@ export function requestStep(settings: Settings, host: HostSettings, isRevoked: b
   const request = requestName(hostname);
   return step('request', `Make the key on ${hostname}, and sign its request here`, [
     isRevoked
-      ? 'The key never leaves the host. The old one was revoked, and is removed: paste this once.'
-      : 'The key never leaves the host. If there is one already, it stays.',
+      ? 'The key never leaves the host. This removes the old one, which was revoked: paste it only once.'
+      : 'The key never leaves the host. An existing one stays.',
     onHost(requestLines(settings, host, isRevoked)),
-    'Only the public key of the request is used. If it was signed already, nothing changes.',
+    'Only the public key in the request is used. If it was already signed, nothing changes.',
     {
       where: 'here',
       lines: [
@@ -72,7 +72,7 @@ export function newKeyWords({ domain, postfix, program }: Settings, hostname: Ho
 export function chainParts(settings: Settings, { hostname }: HostSettings): Step['parts'] {
   const { key, certificate, chain } = bundleNames(settings.domain, hostname);
   return [
-    'The host puts its own key and the certificate together; the script does this too.',
+    'The host joins its own key and the certificate; the script does this too.',
     onHost([
       '(',
       `  cd ${settings.postfix.directory} || exit`,

@@ -56,12 +56,12 @@ export function renderRelayRevocation(
   const run = (...words: readonly string[]): string => commandText(settings.program, words);
   return renderNowRun(
     {
-      words: `With the key of ${hostname}, anyone can pose as it\nuntil its clients no longer trust it. Now run, to keep its name:`,
+      words: `Anyone with the key of ${hostname} can pose as it\nuntil its clients no longer trust it. To keep its name, run:`,
       run: [again, run('deploy'), run('renew', '--ca', '--rekey')],
     },
     {
       words:
-        `${stagesLeft[stage]}\nOr give it another name in the settings, or take it out of them, then install\n` +
+        `${stagesLeft[stage]}\nOr give it another name in the settings, or remove it there, then install\n` +
         'every client after:',
       run: [run('make')],
     },

@@ -41,7 +41,7 @@ import { tunnelPart } from './tunnel.js';
 export interface ScriptOptions {
   /** The inverse. */
   readonly undo: boolean;
-  /** Install a home host even if its main.cf routes mail past the relay. */
+  /** Install a home host even if its main.cf routes mail around the relay. */
   readonly forceRoutes: boolean;
   readonly keyPlace: KeyPlace;
   /** With which it looks at what it installed (arrival.sh); without it, it does not look. */
@@ -202,7 +202,7 @@ function clientPart(settings: Settings, client: SmtpClient, forceRoutes: boolean
       purpose: inbound === undefined ? 'sslclient' : 'sslclient sslserver',
       force_routes: forceRoutes ? 'yes' : 'no',
       force_hint: scriptCommand(settings.program, client, ['--force-routes']),
-      active: `it hands its mail to ${relays} over verified TLS; look for "Verified" in its mail log`,
+      active: `it sends its mail to ${relays} over verified TLS; look for "Verified" in its mail log`,
       ...(inbound === undefined
         ? {}
         : {

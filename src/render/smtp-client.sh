@@ -37,7 +37,7 @@ check_chroot() {
   esac
   queue=$(value_of queue_directory)
   [ -e "$queue/etc/resolv.conf" ] ||
-    fail "Postfix on $host uses no chroot, and in one it could not look up the relay: $queue/etc/resolv.conf is missing" \
+    fail "Postfix on $host uses no chroot, and inside one it could not look up the relay: $queue/etc/resolv.conf is missing" \
       'set postfix.masterChroot in the settings to "n"'
 }
 
@@ -82,7 +82,7 @@ lacks_sender_hop() {
 }
 
 # One line per route of the tables that choose a transport: "stops ..." if it takes ours to another host, or another one
-# to our relay, "passes ..." if it takes everything past the relay, or "keeps ..." if it has a transport of its own, which
+# to our relay, "passes ..." if it bypasses the relay, or "keeps ..." if it has a transport of its own, which
 # works as before.
 transport_routes() {
   for table in transport_maps sender_dependent_default_transport_maps; do
@@ -193,23 +193,23 @@ check_routes() {
     [ -n "$(list "$kind")" ] || continue
     case $kind in
       stops)
-        what="this mail will stop, since it would go to another host by the transport to the relay, or to the relay by another one"
+        what="this mail will stop, because it would go to another host over the transport to the relay, or to the relay over another transport"
         finding='route-stops'
         ;;
       passes)
-        what="this mail goes past the relay"
+        what="this mail bypasses the relay"
         finding='route-around'
         ;;
     esac
     [ "$force_routes" = no ] || { warn "$what: $(list "$kind")" && continue; }
     fail "$what: $(list "$kind")" \
-      "give it a transport and next hop of its own, as in: smtp:[host]:587 (relay_domains: in transport_maps); or, to install all the same: $force_hint" "$finding"
+      "give it a transport and next hop of its own, such as smtp:[host]:587 (relay_domains: in transport_maps); or, to install anyway: $force_hint" "$finding"
   done
   kept=$(printf '%s\n' "$routes" | grep -c '^keeps ') || :
   case $kept in
     0) ;;
-    1) say "1 route has a transport of its own and goes on as before: $(list keeps)" ;;
-    *) say "$kept routes have a transport of their own and go on as before: $(list keeps)" ;;
+    1) say "1 route has a transport of its own and keeps working as before: $(list keeps)" ;;
+    *) say "$kept routes have a transport of their own and keep working as before: $(list keeps)" ;;
   esac
 }
 

@@ -28,7 +28,7 @@ warn_of_hand_edits() {
     } | awk '$1 == "set" { ours[$2] } $1 == "found" && !($2 in ours) { printf " %s", $2 }'
   )
   [ -z "$added" ] ||
-    warn "$service loses what somebody added to it:$added; what is to stay belongs in smtpdServers[].overrides"
+    warn "$service loses settings that were added to it by hand:$added; to keep them, put them in smtpdServers[].overrides"
 }
 
 warn_of_main_cf() {
@@ -40,12 +40,12 @@ warn_of_main_cf() {
       inet_protocols=ipv4)
         # The fourth column is the scope: 00 is a global internet address.
         ! awk '$4 == "00" { found = 1 } END { exit !found }' /proc/net/if_inet6 2>/dev/null ||
-          warn "inet_protocols = ipv4: a home that has IPv6 only cannot reach port $port, though this host has an IPv6 address"
+          warn "inet_protocols = ipv4: a home with only IPv6 cannot reach port $port, though this host has an IPv6 address"
         ;;
-      inet_protocols=ipv6) warn "inet_protocols = ipv6: a home that has IPv4 only cannot reach port $port" ;;
+      inet_protocols=ipv6) warn "inet_protocols = ipv6: a home with only IPv4 cannot reach port $port" ;;
       message_size_limit=*)
         if [ "$value" -gt 0 ] && [ "$value" -lt 10240000 ] && ! settings_of "$service" | grep -q '^message_size_limit='; then
-          warn "message_size_limit = $value, less than Postfix has by itself: larger mail waits at home, and then is returned; raise it in main.cf, or in smtpdServers[].overrides"
+          warn "message_size_limit = $value, less than Postfix's default: larger mail waits at home, and then bounces; raise it in main.cf, or in smtpdServers[].overrides"
         fi
         ;;
     esac
@@ -55,11 +55,11 @@ warn_of_main_cf() {
       sed -n 's/^\(smtpd_recipient_restrictions\)=.*/ours \1/p; s/^\(smtpd_sender_restrictions\)=.*/ours \1/p; s/^\(.*\)=$/ours \1/p'
     postconf -xn 2>/dev/null
   } | awk '$1 == "ours" { names[$2]; next } $1 in names && $1 !~ /tls_/ && NF > 2 && !/= relaycerts_[0-9a-z_]+$/' | while IFS= read -r line; do
-    say "port $port goes without what main.cf has: $line"
+    say "port $port does not use this setting of main.cf: $line"
   done
   if ! settings_of "$service" | grep -q '^smtpd_milters=.' &&
     [ -n "$(value_of smtpd_milters)$(postconf -P smtp/inet/smtpd_milters 2>/dev/null)" ]; then
-    warn "the milters of port 25 do not see mail from home; if one of them signs it (DKIM), set in smtpdServers[].overrides smtpd_milters, and milter_macro_daemon_name if it signs for that name only (often ORIGINATING)"
+    warn "the milters of port 25 do not see mail from home; if one of them signs it (DKIM), set smtpd_milters in smtpdServers[].overrides, and milter_macro_daemon_name if it signs only for that name (often ORIGINATING)"
   fi
   warn_of_own_domain
 }
@@ -80,9 +80,9 @@ warn_of_own_domain() {
   addresses=$(addresses_of "$host")
   for name in $(printf '%s\n' "$mx" | awk '{ print tolower($NF) }' | sed -n 's/\.$//p'); do
     if [ "$name" = "$host" ]; then
-      warn "the MX of $domain is this relay, which takes no mail for it: let home deliver it itself (mydestination there), or it waits at home"
+      warn "the MX of $domain is this relay, which accepts no mail for it: let home deliver that mail itself (mydestination there), or it waits at home"
     elif addresses_of "$name" | grep -qxF -e "$addresses"; then
-      warn "the MX of $domain is this relay as $name, which takes no mail for it: let home deliver it itself (mydestination there), or it bounces; with $name in altNames in the settings it waits at home"
+      warn "the MX of $domain is this relay as $name, which accepts no mail for it: let home deliver that mail itself (mydestination there), or it bounces; with $name in altNames in the settings it waits at home"
     fi
   done
 }

@@ -110,7 +110,7 @@ function copyCommand(settings: Settings, host: HostSettings, keyPlace: KeyPlace)
 
 function transportStep(settings: Settings, client: SmtpClient): Step {
   return step('master.cf', `Add a transport to the relay to master.cf`, [
-    "A transport of its own, so that content filters, routes to the LAN and other providers go on as they were. The relay's name and CA are checked; if they are not right, the mail waits in the queue.",
+    "A transport of its own: content filters, routes to the LAN and other providers keep working. Postfix checks the relay's name and CA; if they are wrong, the mail waits in the queue.",
     onHost([...backup('master.cf'), ...setServices(configurationOf(settings, client).services)]),
   ]);
 }
@@ -122,7 +122,7 @@ function mainCfStep(settings: Settings, client: SmtpClient): Step {
   // What somebody has set since is saved too, so that undo restores the latest.
   const isOurs = main.map(({ name, value }) => `test "$(postconf -h ${name})" = ${shellWord(value)}`).join(' && ');
   return step('main.cf', `Send mail through it, in main.cf`, [
-    `All mail that ${client.hostname} does not deliver itself goes to ${relays.join('; then to ')}. Mail that another setting routes goes on as before if that names a transport; otherwise it stops. The script finds it; here, look for yourself:\n    postconf -n transport_maps sender_dependent_relayhost_maps sender_dependent_default_transport_maps`,
+    `All mail that ${client.hostname} does not deliver itself goes to ${relays.join('; then to ')}. Mail that another setting routes elsewhere is not affected if that setting names a transport; otherwise it stops. The script finds such mail; by hand, look at:\n    postconf -n transport_maps sender_dependent_relayhost_maps sender_dependent_default_transport_maps`,
     onHost([
       ...inConfiguration([
         'tail -c 1 main.cf | read -r _ || echo >>main.cf',
@@ -137,7 +137,7 @@ function masterCfStep(settings: Settings, server: SmtpdServer): Step {
   const { directory, tableType } = settings.postfix;
   const postmap = tableType === 'texthash' ? [] : [`postmap ${shellWord(`${tableType}:${directory}/${tableName}`)}`];
   return step('master.cf', `Add the relay service, port ${server.port}, to master.cf`, [
-    `A service of its own, with a tlsmgr and a cleanup that only it uses: ${leavesMainCf(settings, server) ? 'main.cf and port 25 stay as they are, and ' : ''}nothing in main.cf refuses, filters or checks mail on this port. A client relays only if this CA signed its certificate and its pin is listed. What you add to the service by hand goes at the next run: smtpdServers[].overrides in the settings is for milters and limits. Port ${server.port} must be free; if this prints anything below its header, the port is taken, unless the service is ours already:\n    ss -ltn ${shellWord(`sport = :${server.port}`)}`,
+    `A service of its own, with a tlsmgr and a cleanup that only it uses: ${leavesMainCf(settings, server) ? 'main.cf and port 25 stay as they are, and ' : ''}nothing in main.cf refuses, filters or checks mail on this port. A client relays only if this CA signed its certificate and its pin is listed. Settings that you add to the service by hand are removed at the next run: for milters and limits, use smtpdServers[].overrides in the settings. Port ${server.port} must be free. If this prints anything below its header, another service has the port, unless ours is already there:\n    ss -ltn ${shellWord(`sport = :${server.port}`)}`,
     onHost([...backup('master.cf'), ...postmap, ...setServices(configurationOf(settings, server).services)]),
   ]);
 }
@@ -176,7 +176,7 @@ function checkStep(settings: Settings, host: HostSettings): Step {
 function endParts({ port }: SmtpdServer): Step['parts'] {
   const master = '$(cat "$(postconf -h queue_directory)/pid/master.pid")';
   return [
-    'Connections that are open keep the table and settings that they began with. This ends them, so that a client that is revoked sends no more; mail that is on its way comes again:',
+    'Open connections keep the table and settings that they started with. This closes them, so that a revoked client cannot go on sending; mail in transit is sent again:',
     onHost([
       `ss -K -t -n 'sport = :${port}' > /dev/null || :`,
       'sleep 1',
@@ -193,12 +193,12 @@ function undoStep(settings: Settings, host: HostSettings): Step {
     `  if old=$(grep "^$name =" ${saved}); then postconf -e "$old"; else postconf -X "$name"; fi`,
     'done',
   ];
-  return step('install', `Take the configuration back`, [
+  return step('install', `Remove the configuration`, [
     host.role === 'smtpd-server'
       ? leavesMainCf(settings, host)
-        ? 'The service goes; main.cf was never changed.'
-        : 'The service goes, and so do our items of the lists in main.cf.'
-      : `If the numbered steps configured it: ${names.replace(' ', ' and ')} become what they were before, and the transport goes.`,
+        ? 'This removes the service; main.cf was never changed.'
+        : 'This removes the service, and our items from the lists in main.cf.'
+      : `If the numbered steps configured it: ${names.replace(' ', ' and ')} get their old values back, and the transport is removed.`,
     onHost([
       ...inConfiguration([
         ...(host.role === 'smtp-client' ? parameters : []),

@@ -1,4 +1,4 @@
-// The tables of pins: a relay's, the text of relay_clientcerts, and that of the home that gets mail from the world.
+// The tables of pins: a relay's, the text of relay_clientcerts, and that of the home that gets inbound mail.
 // Nothing in them depends on the time of writing or, if the key is pinned, on the certificate, so a correct table stays
 // as it is, and a renewal does not touch it.
 

@@ -39,7 +39,7 @@ tunnel_runs() {
 
 check_tunnel() {
   command -v ssh >/dev/null 2>&1 ||
-    fail "ssh is not installed on $host, which has to open a tunnel; nothing was changed" "install it: apt-get install openssh-client"
+    fail "ssh is not installed on $host, which needs it to open a tunnel; nothing was changed" "install it: apt-get install openssh-client"
   ssh-keygen -y -P '' -f "$bundle/$key" >/dev/null 2>&1 ||
     fail "the ssh of $host cannot read its key $bundle/$key: Ed25519 keys need OpenSSH 9.6; nothing was changed" \
       'set certificates.keyType to "ecdsa-p256" in the settings, and make a new key: relaycerts renew --rekey'

@@ -50,7 +50,7 @@ function homeSteps(settings: Settings, home: SmtpClient): readonly Step[] {
   const relays = settings.smtpdServers;
   return [
     step('tunnel', `Open a tunnel to ${relays.map(({ hostname }) => hostname).join(', ')}`, [
-      'ssh logs in with the key that is here already, and asks the relay for waiting mail (ETRN) each time. These copy the host keys of the relays:',
+      'ssh logs in with the key that is already here, and asks the relay for waiting mail (ETRN) each time. This copies the host keys of the relays:',
       {
         where: 'here',
         lines: relays.map((relay) => {
@@ -63,7 +63,7 @@ function homeSteps(settings: Settings, home: SmtpClient): readonly Step[] {
       onHost([
         `test ! -d /run/systemd/system || { systemctl daemon-reload; systemctl enable --now ${relays.map((relay) => tunnelUnit(settings, relay)).join(' ')}; }`,
       ]),
-      `Without systemd, have this started with the host instead, for each relay:\n${relays
+      `Without systemd, start this at boot instead, for each relay:\n${relays
         .map((relay) => `    ${autosshCommand(settings, home, relay)}`)
         .join('\n')}`,
     ]),
@@ -77,7 +77,7 @@ function relaySteps(settings: Settings, relay: SmtpdServer): readonly Step[] {
   const comment = shellWord(accountComment(settings));
   return [
     step('tunnel', `Let ${settings.inbound?.home ?? ''} open a tunnel, and nothing else`, [
-      `The account can only listen on 127.0.0.1:${listen}, where this relay finds home. If it is there already and not ours, set another tunnel.user in the settings first: these settings would lock its user out. sshd_config has to begin with "Include /etc/ssh/sshd_config.d/*.conf".`,
+      `The account can only listen on 127.0.0.1:${listen}, where this relay finds home. If an account of that name already exists for something else, set another tunnel.user in the settings first: this step would lock its user out. sshd_config must begin with "Include /etc/ssh/sshd_config.d/*.conf".`,
       onHost([
         `id ${user} >/dev/null 2>&1 || useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin -p '*' -c ${comment} ${user}`,
         'mkdir -p /etc/ssh/sshd_config.d',
@@ -87,7 +87,7 @@ function relaySteps(settings: Settings, relay: SmtpdServer): readonly Step[] {
       inFile(file.path, file.lines),
       onHost([
         reload,
-        '# It must print the line, or something else in sshd_config comes first:',
+        '# This must print the line; otherwise something else in sshd_config comes first:',
         `"$sshd" -T -C user=${user},host=localhost,addr=127.0.0.1 | grep -x 'authorizedkeysfile ${keysPath(settings)}'`,
       ]),
     ]),

@@ -11,7 +11,7 @@ import { continued, onHost, step, type Block, type Step } from './step.js';
 /** How to verify that a host works. */
 export function verifyStep(settings: Settings, host: HostSettings, pins: readonly Pin[]): Step {
   const parts = host.role === 'smtp-client' ? homeParts(settings, host) : relayParts(settings, host, pins);
-  return step('verify', 'See that it works', parts);
+  return step('verify', 'Check that it works', parts);
 }
 
 function homeParts(settings: Settings, client: SmtpClient): Step['parts'] {
@@ -29,7 +29,7 @@ function homeParts(settings: Settings, client: SmtpClient): Step['parts'] {
     ...(program === undefined
       ? fingerParts(`[${hostname}]:${port}`, hostname, `-F ${ca} -k ${certificate} -K ${key}`)
       : []),
-    `The relay must answer "250 2.1.5 Ok" to RCPT, the last line but one; no mail is sent:`,
+    `The relay must answer "250 2.1.5 Ok" to RCPT, on the next to last line; no mail is sent:`,
     onHost([
       `{ sleep 2; echo 'EHLO ${client.hostname}'; sleep 1; echo 'MAIL FROM:<${mailbox}>'; sleep 1; echo 'RCPT TO:<${mailbox}>'; sleep 1; echo QUIT; } |`,
       ...openssl([
@@ -46,14 +46,14 @@ function homeParts(settings: Settings, client: SmtpClient): Step['parts'] {
   return [
     ...parts,
     // Not a block: blocks may be run as they are, and this sends a mail.
-    `Then send a mail to an address of yours elsewhere:\n    echo test | sendmail -f ${mailbox} you@example.net`,
-    `${sent}, the relay's log "Trusted TLS connection established". Other mail servers ask whether the relay may send for ${settings.domain}: its SPF record needs ${settings.smtpdServers.map(({ hostname }) => `a:${hostname}`).join(' ')}.`,
+    `Then send a message to an address of yours elsewhere:\n    echo test | sendmail -f ${mailbox} you@example.net`,
+    `${sent}, and the relay's log "Trusted TLS connection established". For other mail servers to accept mail from the relay, the SPF record of ${settings.domain} needs ${settings.smtpdServers.map(({ hostname }) => `a:${hostname}`).join(' ')}.`,
   ];
 }
 
 function fingerParts(nextHop: string, hostname: string, files: string): Step['parts'] {
   return [
-    `It prints the name and the SHA-256 fingerprints of the relay's certificate, the answers to EHLO, and "Verified TLS connection established to ${hostname}": that line must be there (the command ends with 0 whatever it finds).`,
+    `This prints the name and the SHA-256 fingerprints of the relay's certificate, the answers to EHLO, and "Verified TLS connection established to ${hostname}". That line must be there; the exit status is 0 either way.`,
     onHost(continued(['posttls-finger -c -l secure -o dnssec_probe= -d sha256', files, shellWord(nextHop), hostname])),
   ];
 }
@@ -62,7 +62,7 @@ function relayParts(settings: Settings, server: SmtpdServer, pins: readonly Pin[
   const table = `${settings.postfix.tableType}:${settings.postfix.directory}/${tableName}`;
   const [pin] = pins;
   const listens: Step['parts'] = [
-    `A moment after the reload it must say LISTEN; let the port through the firewall, the provider's too:`,
+    `A moment after the reload, this must print LISTEN. Open the port in the firewall, and in the provider's:`,
     onHost([`ss -ltn ${shellWord(`sport = :${server.port}`)}`]),
   ];
   if (pin === undefined) return listens;
@@ -70,6 +70,6 @@ function relayParts(settings: Settings, server: SmtpdServer, pins: readonly Pin[
     ...listens,
     `The table must answer with the client's name, ${pin.hostname}:`,
     onHost([`postmap -q ${shellWord(pin.fingerprint)} ${shellWord(table)}`]),
-    `The rest is seen from a client:\n    ${settings.program} show ${pin.hostname} --section verify`,
+    `Test the rest from a client:\n    ${settings.program} show ${pin.hostname} --section verify`,
   ];
 }

@@ -203,7 +203,7 @@ function findContainerContradictions(value: unknown, domain: HostName | undefine
       const isInbound = isRelay || (home !== undefined && findHostName(member(host, 'hostname'), domain) === home);
       const rules: readonly (readonly [isBroken: boolean, what: string])[] = [
         [program !== 'postfix', `runs Postfix, and not ${quote(program)}`],
-        [inbound !== undefined && isInbound, 'cannot pass on mail from the world (inbound)'],
+        [inbound !== undefined && isInbound, 'cannot pass on inbound mail (inbound)'],
         [dkim !== undefined && key === signers, "is not set up to sign (dkim): use the image's own DKIM"],
         [isRelay && member(value, 'relayPort25') !== undefined, 'has no port 25 to set up (relayPort25)'],
       ];

@@ -68,7 +68,7 @@ export function buildDomainMail(domain: HostName) {
     'mailhost',
     'The smtp-client that gets the mail: a label, completed with the domain, or its whole name',
   );
-  const inbound = section('Mail from the world: MX, a relay, then home over mutual TLS in the other direction', {
+  const inbound = section('Inbound mail: MX, a relay, then home over mutual TLS in the other direction', {
     home,
     domains: domains('The domains whose mail goes home'),
     port: checked(
@@ -125,7 +125,7 @@ export function buildDomainMail(domain: HostName) {
     { description: 'DNS block lists; mail from listed addresses is refused', uniqueItems: true },
     '["zen.spamhaus.org"]',
   );
-  const relayPort25 = section('What the port 25 of the relays does about mail from the world', {
+  const relayPort25 = section('What port 25 of the relays does about mail from the Internet', {
     dnsbl: withDefault(lists, []),
     dqsKeyFile: optional(
       parsed(

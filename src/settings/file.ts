@@ -38,24 +38,27 @@ export function buildSchema(domain: HostName) {
 
   const containerWords = 'The image, if its Postfix runs in a container: relaycerts export docker writes its files';
   const notPort25 = {
-    what: 'must not be 25, which stays as it is for mail from the world: 25',
+    what: 'must not be 25, which stays as it is for mail from the Internet: 25',
     hint: 'write another port, for example 2500',
   };
   const overrides = buildOverrides();
-  const server = section('A relay: the Postfix that takes mail from the smtp-clients and sends it to the world', {
-    hostname: hostname('The relay: a label, completed with the domain, or a whole DNS name', 'relayhost'),
-    port: checked(
-      whole(1, 65535, 'The TCP port of the relay service; never 25, which stays as it is', 2500),
-      (port) => (port === 25 ? notPort25 : undefined),
-      { not: { const: 25 } },
-    ),
-    altNames: altNames('relay2'),
-    ...ssh,
-    // mailcow has no way to add a service.
-    container: oneOf(['mail-gateway', 'boky', 'docker-mailserver'], containerWords),
-    tlsLogLevel: tlsLogLevel('smtpd_tls_loglevel'),
-    overrides: withDefault(overrides, {}),
-  });
+  const server = section(
+    'A relay: the Postfix that accepts mail from the smtp-clients and delivers it to the Internet',
+    {
+      hostname: hostname('The relay: a label, completed with the domain, or a whole DNS name', 'relayhost'),
+      port: checked(
+        whole(1, 65535, 'The TCP port of the relay service; never 25, which stays as it is', 2500),
+        (port) => (port === 25 ? notPort25 : undefined),
+        { not: { const: 25 } },
+      ),
+      altNames: altNames('relay2'),
+      ...ssh,
+      // mailcow has no way to add a service.
+      container: oneOf(['mail-gateway', 'boky', 'docker-mailserver'], containerWords),
+      tlsLogLevel: tlsLogLevel('smtpd_tls_loglevel'),
+      overrides: withDefault(overrides, {}),
+    },
+  );
   const programUser =
     'The user that runs the program and reads the key; default: Debian-exim, mail for nullmailer, root for all others';
   const oneSender = '["example.org"]';
@@ -63,7 +66,7 @@ export function buildSchema(domain: HostName) {
     parsed(parseSender, textFormats.sender, 'example.org'),
     {
       description:
-        'Envelope senders that it may use: addresses, or domains with all below; others wait; default: any sender',
+        'Envelope senders that it may use: addresses, or domains with their subdomains; mail from others waits; default: any sender',
     },
     oneSender,
   );
@@ -73,7 +76,7 @@ export function buildSchema(domain: HostName) {
     ...ssh,
     container: oneOf(containers, containerWords),
     tlsLogLevel: tlsLogLevel('smtp_tls_loglevel'),
-    program: choice(mailPrograms, 'What hands its mail to the relay'),
+    program: choice(mailPrograms, 'The program that sends its mail to the relay'),
     programUser: optional(parsed(parseSshUser, textFormats.sshUser, 'www-data', programUser)),
     senders: optional(oneOrMore(senders, 'a sender', `${oneSender}, or remove it: any sender`)),
   });
@@ -126,7 +129,7 @@ export function buildSchema(domain: HostName) {
     'The folder for our files on every host; default: "/etc/postfix/relaycerts/DOMAIN"',
   );
   const unlisted =
-    'What a client without a listed pin gets: a temporary answer, or a bounce; with "reject" the relay refuses for good whatever else is wrong, too';
+    'What a client without a listed pin gets: a temporary answer, or a bounce; with "reject" every refusal on that port is permanent, whatever the reason';
   const postfix = section('The configuration of Postfix', {
     directory: optional(directory),
     tableType: choice(

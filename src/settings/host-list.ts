@@ -75,7 +75,7 @@ async function editList(
     return { path: realpathSync.native(file), before: text, text: edited, settings: parseSettingsText(edited, place) };
   }
   const before = readClients(clientsFile)?.toString('utf8');
-  if (before === undefined) throw new RelaycertsError('files', `${quotePath(clientsFile)} went away`);
+  if (before === undefined) throw new RelaycertsError('files', `${quotePath(clientsFile)} has disappeared`);
   const edited = rows(clientsFile, before);
   const settings = parseSettingsText(text, place, Buffer.from(edited));
   return { path: realpathSync.native(clientsFile), before, text: edited, settings };
@@ -83,6 +83,6 @@ async function editList(
 
 function lineOf(path: string, hostname: HostName, { domain }: Settings): number {
   const row = readClientRows(path).find((one) => completeHostName(one.hostname, domain) === hostname);
-  if (row === undefined) throw new RelaycertsError('files', `${quotePath(path)} changed meanwhile`);
+  if (row === undefined) throw new RelaycertsError('files', `${quotePath(path)} was changed in the meantime`);
   return row.line;
 }

@@ -77,5 +77,8 @@ export function buildOverrides() {
     OverrideName,
     ReturnType<typeof field>
   >;
-  return section("Postfix parameters of the relay's service; what is set there by hand goes at the next run", shape);
+  return section(
+    "Postfix parameters of the relay's service; settings added there by hand are removed at the next run",
+    shape,
+  );
 }

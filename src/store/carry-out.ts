@@ -156,7 +156,7 @@ async function keptName(
 function damagedError(project: string, path: string): RelaycertsError {
   return new RelaycertsError(
     'files',
-    `a change was cut off and cannot be finished: ${quotePath(path)} is missing or damaged`,
+    `an interrupted change cannot be finished: ${quotePath(path)} is missing or damaged`,
     {
       hint: `if its file system is not mounted, mount it and run the same command again; to give the change up: rm -r ${shellWord(changeFolder(project))}`,
     },

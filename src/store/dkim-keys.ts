@@ -33,7 +33,7 @@ export function readDkimKeys(layout: Layout, findings: Findings): readonly Found
     if (pem === undefined && findings.problems.length === 0) {
       findings.problems.push({
         message: `the DKIM key ${quotePath(keyPath)} is missing`,
-        hint: `restore it from a backup; if it is lost, make makes another after this: rm -r ${shellWord(layout.dkimFolder)}`,
+        hint: `restore it from a backup; if it is lost, run this, then make: rm -r ${shellWord(layout.dkimFolder)}`,
       });
     }
     return { ...entry, keyPath, key };

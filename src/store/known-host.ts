@@ -184,7 +184,7 @@ class KnownCertificate implements CertificateInfo {
   #whole(): CertificateInfo {
     const found = this.#read();
     if (found !== undefined) return found;
-    throw new RelaycertsError('files', `${quotePath(this.#path)} went away while it was read`, {
+    throw new RelaycertsError('files', `${quotePath(this.#path)} disappeared while it was being read`, {
       hint: 'run the same command again',
     });
   }

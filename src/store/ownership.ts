@@ -35,7 +35,7 @@ export async function rootsProblem(settings: Settings, { uid, configHome }: Owne
   if (first === undefined) return undefined;
   const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
   return {
-    message: `${quotePath(first.path)}${others} belongs to root, as after a run under sudo, and is closed to this user`,
+    message: `${quotePath(first.path)}${others} belongs to root, as after a run under sudo, and this user cannot open it`,
     hint: `sudo chown -R ${uid} ${found.flatMap(([one]) => (one === undefined ? [] : [pathWord(one.place)])).join(' ')}`,
   };
 }

@@ -82,7 +82,7 @@ export async function recover(settings: Settings, sys: Reader, lock: Lock): Prom
       !own.some((one) => path === one || one.startsWith(`${path}/`) || /^\.old\d*$/u.test(path.replace(one, ''))),
   );
   if (strange !== undefined) {
-    const message = `a change that was cut off names ${quotePath(strange)}, which is not a file of this project`;
+    const message = `an interrupted change names ${quotePath(strange)}, which is not a file of this project`;
     throw new RelaycertsError('permissions', message, {
       hint: `if passphrase.file is another one now, set it back and run the same command again; to give the change up: rm -r ${shellWord(changeFolder(folder))}`,
     });
@@ -92,7 +92,7 @@ export async function recover(settings: Settings, sys: Reader, lock: Lock): Prom
 
 /** What a person should know about a change that was carried out. */
 export function sayOutcome({ isRecovered, edited }: Outcome, sys: Pick<Sys, 'say' | 'warn'>): void {
-  if (isRecovered) sys.say('finished a change that was cut off');
+  if (isRecovered) sys.say('finished an interrupted change');
   for (const { path, kept } of edited) {
     if (kept === undefined) sys.warn(`${quotePath(path)} was edited since, so it was not removed`);
     else sys.warn(`${quotePath(path)} was edited since, so it was not replaced; the new version is ${quotePath(kept)}`);

@@ -29,7 +29,7 @@ export function terminalAsker(): Asker {
     },
     askOne: async ({ message, why, initial, options }) => {
       if (why !== '') say(`\n${why}`);
-      const common = listQuestion(options, [], 'arrow keys, then Enter', narrow);
+      const common = listQuestion(options, [], 'arrow keys to move, Enter to choose', narrow);
       return String(await promptOnce({ type: 'select', message, default: initial, ...common }, 'written'));
     },
     askSeveral: async ({ message, why, initial, options, read }) => {
@@ -37,7 +37,7 @@ export function terminalAsker(): Asker {
       const { judge, value } = judgeWith(read, narrow);
       const validate = (marked: readonly { readonly value: unknown }[]) =>
         judge(marked.map((each) => String(each.value)));
-      const common = listQuestion(options, initial, 'arrow keys, space marks, then Enter', narrow);
+      const common = listQuestion(options, initial, 'arrow keys to move, space to mark, Enter when done', narrow);
       await promptOnce({ type: 'checkbox', message, validate, ...common }, 'written');
       return value();
     },
@@ -79,7 +79,7 @@ function listQuestion(
     checked: marked.includes(value) && reason === undefined,
     disabled: reason === undefined ? false : ' ',
   }));
-  const i18n = { disabledError: 'not this one: the reason is behind it' };
+  const i18n = { disabledError: 'not this one: the reason is beside it' };
   const theme = { style: { keysHelpTip: () => help }, i18n };
   return { choices, pageSize: Math.max(4, process.stderr.rows - linesAroundOptions), loop: false, theme };
 }

@@ -71,7 +71,7 @@ export async function askMore(draft: Draft, context: InterviewContext): Promise<
   if (others.length === 0 && settings.clientsFile === undefined) {
     const program = await asker.askOne({
       message: 'Mail program at home:',
-      why: `Default postfix. What ${client.hostname} sends its mail with.`,
+      why: `Default postfix. The program that ${client.hostname} sends its mail with.`,
       initial: client.program,
       options: mailPrograms.map((value) => ({ value, label: `${value}: ${programNotes[value]}` })),
     });
@@ -79,7 +79,7 @@ export async function askMore(draft: Draft, context: InterviewContext): Promise<
   }
   const keyType = await asker.askOne({
     message: 'Key type:',
-    why: "Default ecdsa-p256: right for the hosts' certificates unless a rule forbids it.",
+    why: "Default ecdsa-p256: right for the hosts' certificates, unless a policy forbids it.",
     initial: settings.certificates.keyType,
     options: keyTypes.map((value) => ({ value, label: `${value}: ${keyTypeNotes[value]}` })),
   });
@@ -87,17 +87,17 @@ export async function askMore(draft: Draft, context: InterviewContext): Promise<
 }
 
 const programNotes: Readonly<Record<MailProgram, string>> = {
-  postfix: 'the default; a queue of its own, several relays',
+  postfix: 'the default; has a queue, can use several relays',
   exim: 'as Debian configures it',
-  opensmtpd: 'version 7; one relay',
-  msmtp: 'no queue; one relay',
+  opensmtpd: 'version 7; can use one relay',
+  msmtp: 'no queue; can use one relay',
   nullmailer: 'a simple queue',
-  nodemailer: 'in a program of your own; no queue',
+  nodemailer: 'in your own program; no queue',
 };
 
 const keyTypeNotes: Readonly<Record<KeyType, string>> = {
   'ecdsa-p256': 'the default; small, fast, works everywhere',
-  'ecdsa-p384': 'larger, if a rule asks for it',
+  'ecdsa-p384': 'larger, if a policy asks for it',
   'rsa-2048': 'for very old software',
   'rsa-3072': 'RSA as strong as P-256, slower',
   'rsa-4096': 'RSA, slowest',
@@ -154,7 +154,7 @@ async function askLocal(draft: Draft, answers: Answers, context: InterviewContex
     (before === undefined ? proposeLocal(machine, hosts, (host) => known.get(host) ?? []) : undefined);
   const answer = await asker.askOne({
     message: 'This machine is:',
-    why: 'Commands for the host that relaycerts runs on need no ssh.',
+    why: 'For the host that relaycerts runs on, commands need no ssh.',
     initial: local ?? 'none',
     options: [
       { value: 'none', label: 'none of them' },
@@ -176,8 +176,8 @@ async function askRecipients(draft: Draft, answers: Answers, context: InterviewC
     return given;
   };
   const source = await asker.askOne({
-    message: 'Who opens the passphrase:',
-    why: "Default: the operator key. The CA's key is encrypted; its passphrase is in a file that only these open.",
+    message: 'Who can open the passphrase:',
+    why: "Default: the operator key. The CA's key is encrypted; its passphrase is in a file that only these can open.",
     initial: old.length === 0 ? 'operator-key' : isOurs && problem === undefined ? 'gnupg' : 'typed',
     options: [
       { value: 'operator-key', label: 'the operator key (default): relaycerts makes it, and it works everywhere' },
@@ -189,7 +189,7 @@ async function askRecipients(draft: Draft, answers: Answers, context: InterviewC
   if (source === 'typed') {
     return asker.askText({
       message: 'Recipients:',
-      why: 'OpenPGP public key files (paths from the settings file), or fingerprints or addresses that gpg knows; with commas.',
+      why: 'OpenPGP public key files (paths from the settings file), or fingerprints or addresses that gpg knows; separate them with commas.',
       initial: formatList(old),
       read: (text) => read(parseList(text)),
     });

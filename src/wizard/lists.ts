@@ -14,7 +14,7 @@ export function parseList(text: string): readonly string[] {
   if (items.length > 0 && items.length <= mostItems) return items;
   const [what, hint] =
     items.length === 0
-      ? ['expected at least one, found none', 'type one, or several with commas']
+      ? ['expected at least one, found none', 'type one, or several separated by commas']
       : [`a list of over ${String(mostItems)} items`, 'write them into the settings file'];
   throw new RelaycertsError('settings', what, { hint });
 }

@@ -34,7 +34,7 @@ export const firstQuestions: readonly TextQuestion[] = [
   },
   {
     message: 'Relay:',
-    why: 'The server with a fixed address that sends your mail on. Several: with commas, the first is tried first.',
+    why: 'The server with a fixed address that sends your mail on. Separate several with commas; they are tried in order.',
     initial: (draft) => formatList(writtenHosts(draft.text, 'smtpdServers')) || 'relayhost',
     parse: (text) => ({ relays: parseList(text) }),
     skip: ({ smtpdServers }) => whyMany(smtpdServers),
@@ -42,7 +42,7 @@ export const firstQuestions: readonly TextQuestion[] = [
   },
   {
     message: 'Mail server at home:',
-    why: 'What hands its mail to the relay. Several: with commas.',
+    why: 'The host that sends its mail through the relay. Separate several with commas.',
     initial: ({ text }, { domain, relays = [] }, machine) => {
       const taken = relays.map((relay) => completeHostName(relay, domain));
       return formatList(writtenHosts(text, 'smtpClients')) || proposeHome(machine, domain, taken, 'mailhost');
@@ -53,13 +53,14 @@ export const firstQuestions: readonly TextQuestion[] = [
   },
 ];
 
-const sshUser = 'For the commands that copy and install. A user other than root needs sudo there without a password.';
+const sshUser =
+  'The commands that copy and install log in as this user. Any user but root needs sudo there without a password.';
 
 /** The questions of "more". */
 export const moreQuestions: readonly TextQuestion[] = [
   {
     message: 'Port on the relay:',
-    why: 'Default 2500. Not 25: that one stays as it is, and is often blocked at home.',
+    why: 'Default 2500. Not 25: relaycerts does not change that port, and it is often blocked at home.',
     initial: ({ settings }) => String(settings?.smtpdServers[0].port ?? 2500),
     parse: (text) => ({ relayPort: parseNumber(text) }),
     skip: ({ smtpdServers }) => whyMany(smtpdServers) ?? whyUnlike(smtpdServers.map(({ port }) => port)),

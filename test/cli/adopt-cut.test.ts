@@ -38,7 +38,7 @@ it('ends in nothing or everything, and once more in everything', { timeout: 3_60
     if (index <= commit && existsSync(victim.path('settings.json'))) wrong.push('settings before the commit');
     const again = await victim.run(args);
     if (again.status !== 0) wrong.push(again.stderr);
-    if (isCommitted !== again.stderr.includes('finished a change that was cut off')) wrong.push(again.stderr);
+    if (isCommitted !== again.stderr.includes('finished an interrupted change')) wrong.push(again.stderr);
     if (shapeOf(victim, base) !== done) wrong.push(shapeOf(victim, base));
     wrong.push(...leftOver(victim));
     // The bundles are made by make.

@@ -90,7 +90,7 @@ describe("a host's certificate", () => {
     const words = ['export', 'p12', 'mailhost', '--password-fd', '0'];
     const refused = project.spawn(words, { input: 'secret' });
     expect(refused.status).toBe(1);
-    expect(refused.stderr).toMatch(/is valid from .* on, and it is .* now/u);
+    expect(refused.stderr).toMatch(/is not valid before .*, and it is .* now/u);
     const hint = /hint: .*ahead when this was made: relaycerts (.*)\n/u.exec(refused.stderr)?.[1] ?? '';
     succeed(await run(...hint.split(' ')));
     succeed(project.spawn(words, { input: 'secret' }));
@@ -107,7 +107,7 @@ describe("the CA's certificate", () => {
     for (const words of [['make'], ['renew', '--force']]) {
       const result = await run(...words);
       expect([result.status, result.stdout]).toEqual([1, '']);
-      expect(result.stderr).toMatch(/error: the certificate ".*example\.org-ca\.crt\.pem" is valid from .* on/u);
+      expect(result.stderr).toMatch(/error: the certificate ".*example\.org-ca\.crt\.pem" is not valid before /u);
       expect(result.stderr).toContain(
         "hint: set this machine's clock: timedatectl set-ntp true; if it is right, and was ahead when this was made: relaycerts renew --ca\n",
       );
@@ -126,7 +126,9 @@ describe("the CA's certificate", () => {
     ['for a new one', ['renew', '--ca', '--rekey']],
   ])('is mended %s, and then its leaves', async (_name, words) => {
     const first = succeed(await run(...words));
-    expect(first.stderr).toMatch(/warning: the CA begins on \d{4}-.*Z, and this machine's clock says \d{4}-.*Z: /u);
+    expect(first.stderr).toMatch(
+      /warning: the CA is not valid before \d{4}-.*Z, and this machine's clock says \d{4}-.*Z: /u,
+    );
     expect(first.stderr).toContain('if the clock is wrong, set it and run the same command again');
     if (words.length === 3) {
       // Stage 1 does not change the CA that signs; stage 2 signs every certificate again.

@@ -155,7 +155,7 @@ describe('two at once', () => {
     const second = start(['--wait', '99999', 'renew', '--force']);
     await until(() => second.said().includes('waiting up to'));
     await first.kill();
-    expect(succeed(await second.ends).stderr).toContain('finished a change that was cut off');
+    expect(succeed(await second.ends).stderr).toContain('finished an interrupted change');
     await expectWhole();
   });
 
@@ -283,7 +283,7 @@ describe('a reader', () => {
         states.add(statesIn(status.stdout, ['smtp-client']).join(' '));
         const show = succeed(await project.run(['--wait', '99999', 'show', '--section', 'relay_clientcerts']));
         pins.add([...show.stdout.matchAll(/^ *[0-9A-F:]{95} /gmu)].length);
-        expect(status.stderr + show.stderr).not.toMatch(/error:|the bundle of|finished a change/u);
+        expect(status.stderr + show.stderr).not.toMatch(/error:|the bundle of|finished an interrupted change/u);
       }
     };
     await Promise.all([write(), read()]);

@@ -77,13 +77,13 @@ describe('deploy', () => {
   it('names what waits for a host that is not named, and asks nothing if that is all', async () => {
     for (const option of ['--dry-run', '--yes']) {
       const { status, stdout, stderr } = await project.run(['deploy', 'mailhost', option]);
-      expect([status, stdout]).toEqual([1, 'deploy: 1 waiting for others\nnot done: mailhost.example.org\n']);
-      expect(stderr).toMatch(/warning: other hosts have to be installed first\n.*hint: relaycerts deploy\n$/u);
+      expect([status, stdout]).toEqual([1, 'deploy: 1 waiting for other hosts\nnot done: mailhost.example.org\n']);
+      expect(stderr).toMatch(/warning: other hosts must be installed first\n.*hint: relaycerts deploy\n$/u);
     }
     succeed(await project.run(['add', 'second', '--relay']));
     succeed(await project.run(['make']));
     expect(succeed(await project.run(['deploy', 'relayhost', 'mailhost', '--dry-run'])).stdout).toBe(
-      'to install, in this order:\n  1. relayhost.example.org: everything\nwaiting until others are installed: mailhost.example.org\n',
+      'to install, in this order:\n  1. relayhost.example.org: everything\nwaiting for other hosts: mailhost.example.org\n',
     );
   });
 
@@ -149,22 +149,24 @@ describe('of a fleet', () => {
     const { status, stdout, visited } = await deployWith(failing, '--max-failures', '2', '--parallel', '1');
     // With more than can be visited in parallel, one goes first by itself, and its failure counts for all.
     expect([status, visited]).toEqual([1, ['relayhost', 'a']]);
-    expect(stdout).toContain('deploy: 1 installed, 1 failed and left as before, 4 waiting for others\n');
+    expect(stdout).toContain('deploy: 1 installed, 1 failed and left as before, 4 waiting for other hosts\n');
     const unreachable = await deployWith('exit 255', '--max-failures', '2', '--parallel', '1');
     expect([unreachable.status, unreachable.visited.slice(2)]).toEqual([1, ['a', 'b']]);
-    expect(unreachable.stdout).toContain('deploy: 2 failed and left as before, 3 waiting for others\n');
+    expect(unreachable.stdout).toContain('deploy: 2 failed and left as before, 3 waiting for other hosts\n');
   });
 
   it('--max-failures is where --undo stops', async () => {
     const { status, stdout, visited } = await deployWith(failing, '--undo', '--max-failures', '2', '--parallel', '1');
     expect([status, visited]).toEqual([1, ['a', 'b']]);
-    expect(stdout).toContain('undo: 2 failed and left as before, 4 waiting for others\n');
+    expect(stdout).toContain('undo: 2 failed and left as before, 4 waiting for other hosts\n');
   });
 
   it('a canary goes first, and if it fails, no other host of its role', async () => {
     const { status, stdout, visited } = await deployWith(failing, '--canary', 'd');
     expect([status, visited]).toEqual([1, ['relayhost', 'd']]);
-    expect(stdout).toMatch(/^deploy: 1 installed, 1 failed and left as before, 4 waiting for others\nnot done: /mu);
+    expect(stdout).toMatch(
+      /^deploy: 1 installed, 1 failed and left as before, 4 waiting for other hosts\nnot done: /mu,
+    );
     const { visited: all } = await deployWith('echo relaycerts: outcome: changed', '--canary', 'd');
     expect([all.slice(2, 3), all.slice(3).toSorted()]).toEqual([['d'], ['a', 'b', 'c', 'e']]);
   });
@@ -172,7 +174,7 @@ describe('of a fleet', () => {
   it('if the canary cannot be reached, the next one goes first', async () => {
     const { status, stdout, visited } = await deployWith(`[ "$host" != d ] || exit 255\n${failing}`, '--canary', 'd');
     expect([status, visited]).toEqual([1, ['relayhost', 'd', 'a']]);
-    expect(stdout).toContain('deploy: 1 installed, 2 failed and left as before, 3 waiting for others\n');
+    expect(stdout).toContain('deploy: 1 installed, 2 failed and left as before, 3 waiting for other hosts\n');
   });
 
   it('a revocation reaches every relay, whichever fails', async () => {

@@ -99,7 +99,7 @@ async function wrongAfter(base: Project, whole: WholeRun, victim: Project, index
   const expected = isNew ? shapeOf(whole.after, base) : shapeOf(base, base);
   if (!isNew) wrong.push(...leftOver(victim));
   const { stderr } = await victim.run(['status']);
-  if (stderr.includes('finished a change that was cut off') !== isCutOff) wrong.push(stderr);
+  if (stderr.includes('finished an interrupted change') !== isCutOff) wrong.push(stderr);
   const found = shapeOf(victim, base);
   if (found !== expected) wrong.push(`${found} instead of ${expected}`);
   const again = await victim.run(['make']);

@@ -52,7 +52,7 @@ describe('make with dkim', () => {
   it('says that another type of key waits for the next change of keys, and so does status', async () => {
     await make();
     project.settings(smallSettings({ dkim: { keyType: 'ed25519' } }));
-    const words = 'dkim.keyType is "ed25519", and the DKIM key rc202611 is rsa-2048';
+    const words = 'dkim.keyType is "ed25519", but the DKIM key rc202611 is rsa-2048';
     expect((await make()).stderr).toContain(words);
     expect((await project.run(['status'], { now: at })).stderr).toContain(words);
     succeed(await project.run(['renew', '--dkim'], { now: at }));
@@ -123,7 +123,7 @@ describe('renew --dkim', () => {
     const { dkim } = answerOf<{ readonly dkim: unknown }>(stdout);
     expect(dkim).toMatchObject({ stage: 'made', keys: [{ selector: 'rc202611b', state: 'published-next' }] });
     const status = await project.run(['status'], { now: at });
-    expect(status.stderr).toContain('the next DKIM key rc202611b, made just now, signs once its record is seen');
+    expect(status.stderr).toContain('the next DKIM key rc202611b, made just now, signs once its record is in the DNS');
     // The bundle still has the key that signs.
     expect(project.read('hosts/relayhost.example.org/opendkim.KeyTable')).toContain(':rc202611:');
   });

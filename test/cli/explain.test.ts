@@ -57,10 +57,10 @@ error    the certificate of relayhost.example.org has expired, or a clock is wro
          postfix/relaycerts/smtp: server certificate verification failed for relayhost.example.org[192.0.2.11]:2500: certificate has expired
              relaycerts renew relayhost.example.org
              relaycerts deploy relayhost.example.org
-         also once, Nov 27 00:38:48: the certificate of the relay did not pass, or has another name [not-verified]
+         also once, Nov 27 00:38:48: the certificate of the relay did not verify, or has another name [not-verified]
 unknown  postfix/relaycerts/smtp: warning: the moon \\u001b[2J is full\\u0007
          once, Nov 27 00:39:00
-mail.log: 3 faults; 6 lines from Nov 27 00:37:48 to Nov 27 00:40:00; 1 of them fine; 1 mail went through, the last Nov 27 00:40:00
+mail.log: 3 faults; 6 lines from Nov 27 00:37:48 to Nov 27 00:40:00; 1 of them fine; 1 message went through, the last Nov 27 00:40:00
 `);
   });
 
@@ -111,12 +111,12 @@ mail.log: 3 faults; 6 lines from Nov 27 00:37:48 to Nov 27 00:40:00; 1 of them f
     expect(await project.run(['explain', 'fine.log'])).toMatchObject({
       status: 0,
       stdout:
-        'fine.log: no fault; 1 line from Nov 27 00:40:00 to Nov 27 00:40:00; 1 of them fine; 1 mail went through, the last Nov 27 00:40:00\n',
+        'fine.log: no fault; 1 line from Nov 27 00:40:00 to Nov 27 00:40:00; 1 of them fine; 1 message went through, the last Nov 27 00:40:00\n',
     });
     const { status, stderr } = await project.run(['explain', 'no.log']);
     expect([status, stderr]).toEqual([
       2,
-      'relaycerts: error: there is no such file, and no host of the settings: "no.log"\nrelaycerts: hint: relaycerts explain --help\n',
+      'relaycerts: error: there is no such file, and no such host in the settings: "no.log"\nrelaycerts: hint: relaycerts explain --help\n',
     ]);
     expect((await project.run(['explain', '.'])).status).toBe(2);
   });
@@ -184,7 +184,7 @@ describe('explain after a revocation', () => {
 
   it('of a relay: deploys the homes that still use it, and names it in no command', async () => {
     const stdout = await explained(atHome);
-    expect(stdout).toContain('warning  second.example.org is revoked, and a client still uses it [revoked-relay]');
+    expect(stdout).toContain('warning  second.example.org is revoked, but a client still uses it [revoked-relay]');
     expect(stdout).toContain('\n             relaycerts deploy\n');
   });
 });
@@ -255,7 +255,7 @@ describe('explain --follow', () => {
     child.kill('SIGINT');
     expect(await ended).toBe(3);
     expect(out.split('\n').slice(-2)[0]).toBe(
-      'grows.log: 4 faults; 7 lines from Nov 27 00:40:00 to Nov 27 00:39:00; 2 of them fine; 1 mail went through, the last Nov 27 00:40:00',
+      'grows.log: 4 faults; 7 lines from Nov 27 00:40:00 to Nov 27 00:39:00; 2 of them fine; 1 message went through, the last Nov 27 00:40:00',
     );
     expect(out.match(/\[expired\]/gu)).toHaveLength(2);
   });

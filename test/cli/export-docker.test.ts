@@ -132,7 +132,9 @@ describe('the folder', () => {
     expect((await exportHost('home2', '--output', 'edited')).status).toBe(0);
     const edited = `${readFileSync(at('boky.env'), 'utf8')}TZ=Europe/Amsterdam\n`;
     writeFileSync(at('boky.env'), edited);
-    expect((await exportHost('home2', '--output', 'edited')).stderr).toContain('edited, and kept as it is: boky.env');
+    expect((await exportHost('home2', '--output', 'edited')).stderr).toContain(
+      'edited by you, so not overwritten: boky.env',
+    );
     expect([...filesIn(project.path('edited')).keys()]).not.toContain('boky.env.new');
     for (const level of [2, 3]) {
       project.settings({

@@ -153,7 +153,7 @@ describe('of a fleet', () => {
     expect((stdout + stderr).split('\n').length).toBeLessThanOrEqual(most);
     if (words === 'status') return;
     const named = /for all of them: relaycerts (.*)$/mu.exec(stderr)?.[1];
-    expect(named ?? stdout).toMatch(/^status --json$|more findings; all of them: run it again with --json$/mu);
+    expect(named ?? stdout).toMatch(/^status --json$|more findings; to see all of them, run it again with --json$/mu);
     const all = await made.run((named ?? `${words} --json`).split(' '), { now });
     expect(JSON.stringify(answerOf(all.stdout))).toContain(`c${count - 1}.example.org`);
   });

@@ -50,7 +50,7 @@ describe('check', () => {
     const script = `case "$*" in *relayhost*) yes ;; *) printf '@postfix missing\\n@end\\n' ;; esac`;
     const { stdout, stderr, status } = await withHosts(script, 'check');
     expect([status, stderr]).toEqual([3, '']);
-    expect(stdout).toMatch(/did not end on relayhost\.example\.org: ssh was stopped: it wrote more than/u);
+    expect(stdout).toMatch(/the check of relayhost\.example\.org did not finish: ssh was stopped: it wrote more than/u);
     expect(stdout).toContain('Postfix is not installed on mailhost.example.org');
   });
 

@@ -15,7 +15,7 @@ import { requireTools } from '../support/require-tools.js';
 import { succeed } from '../support/succeed.js';
 
 const clients = (...hostnames: readonly string[]) => ({ smtpClients: hostnames.map((hostname) => ({ hostname })) });
-const finished = 'finished a change that was cut off';
+const finished = 'finished an interrupted change';
 
 let made: Project;
 beforeAll(async () => {

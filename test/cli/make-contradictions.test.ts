@@ -69,7 +69,7 @@ const contradictions: readonly {
     says: /mailhost\.example\.org\.crt\.pem" /u,
   },
   {
-    name: 'a certificate of another CA',
+    name: 'a certificate from another CA',
     change: async (made) => {
       const other = makeProject();
       await other.run(['make']);

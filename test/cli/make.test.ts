@@ -69,7 +69,7 @@ describe('a first make', () => {
     const made = await project.run(['make']);
     expect(made.stdout).toBe(`Now run:
   ${installs()}
-Then see that mail flows:
+Then check that mail flows:
   relaycerts show mailhost --section verify
 `);
     expect(made.stderr).toContain('made the CA');

@@ -71,7 +71,7 @@ describe('an altName that is added or removed', () => {
     const [key, tree] = [publicKeyIn('x509', project.path(relayCertificate)), treeOf(project.folder)];
     const count = ledgerOf(project).length;
     const dry = succeed(await run('make', '--dry-run'));
-    const said = `the certificate "${project.path(relayCertificate)}" is for "${relay}", and the settings ask for "${relay}, mx.example.org, smtp.example.net"`;
+    const said = `the certificate "${project.path(relayCertificate)}" is for "${relay}", but the settings ask for "${relay}, mx.example.org, smtp.example.net"`;
     expect(dry.stderr).toContain(`${said}: it gets a new one for the same key\n`);
     expect(dry.stdout).toBe(
       `would make, in this order:
@@ -285,7 +285,7 @@ describe('a name that the CA may not sign for', () => {
     succeed(await run('retire'));
     const renewed = succeed(await runHint(why));
     expect(renewed.stdout).toMatch(
-      /\nWhen every host is installed, make issues what waits for it:\n {2}relaycerts make\n$/u,
+      /\nWhen every host is installed, issue the certificates that wait for it:\n {2}relaycerts make\n$/u,
     );
     succeed(await run('make'));
     expect(namesIn(homeCertificate)).toEqual([home, 'post.example.net']);
@@ -297,7 +297,7 @@ describe('a name that the CA may not sign for', () => {
     expectError(
       refused,
       1,
-      /names "post\.example\.net"|is to name "post\.example\.net"/u,
+      /names "post\.example\.net"|has to name "post\.example\.net"/u,
       /relaycerts make, and install/u,
     );
     succeed(await run('make'));

@@ -175,7 +175,7 @@ describe('the commands', () => {
     await seen('make');
     const none = runLine(unasked(installs()), 'relayhost');
     expect([none.status, none.went]).toEqual([1, []]);
-    expect(none.stdout).toContain('1 failed and left as before, 2 waiting for others');
+    expect(none.stdout).toContain('1 failed and left as before, 2 waiting for other hosts');
     const one = runLine(unasked(installs()), 'mailhost');
     expect([one.status, one.went]).toEqual([1, [relay, 'root@c1.example.org']]);
     expect(one.stdout).toContain('not done: mailhost.example.org\n');

@@ -32,7 +32,7 @@ it.each(['make', 'renew --force', 'renew --rekey mailhost'])('before the CA is v
   const before = stateOf(dirname(project.folder));
   const run = await project.run(command.split(' '), { now: new Date(Date.now() - 100 * 86_400_000) });
   expect([run.status, run.stdout]).toEqual([1, '']);
-  expect(run.stderr).toMatch(/-ca\.crt\.pem" is valid from \d{4}-.*, and it is \d{4}-/u);
+  expect(run.stderr).toMatch(/-ca\.crt\.pem" is not valid before \d{4}-.*, and it is \d{4}-/u);
   expect(run.stderr).toMatch(/hint: .*timedatectl set-ntp true/u);
   expect(stateOf(dirname(project.folder))).toBe(before);
 });

@@ -202,7 +202,7 @@ rm filler
     );
     expect(run.status, run.stderr).toBe(0);
     expect(errorsOf(run.stderr)).toEqual([expect.stringMatching(/cannot .* ".*": the disk is full$/u)]);
-    expect(run.stderr).toMatch(/finished a change that was cut off\nrelaycerts: nothing to make/u);
+    expect(run.stderr).toMatch(/finished an interrupted change\nrelaycerts: nothing to make/u);
   });
 
   it('has room again after clean', async () => {

@@ -119,7 +119,7 @@ describe('after a run as root in the folder of a user', () => {
     await runAsRoot(...words);
     const refused = asUser(['make']);
     expect(refused.status).toBe(1);
-    expect(refused.stderr).toMatch(/belongs to root, as after a run under sudo, and is closed to this user/u);
+    expect(refused.stderr).toMatch(/belongs to root, as after a run under sudo, and this user cannot open it/u);
     expect(spawnSync('sh', ['-c', hintOf(refused.stderr)]).status).toBe(0);
     const made = asUser(['make']);
     expect(made.status, made.stderr).toBe(0);

@@ -106,7 +106,7 @@ describe('a place that all users can write', () => {
     chmodSync(project.folder, 0o777);
     const run = (): Promise<Result> => project.run(['show']);
     const fixed = await expectFixed(project, /the project folder ".*" can be written by all users/u, run);
-    expect(fixed.stderr).toContain('finished a change that was cut off');
+    expect(fixed.stderr).toContain('finished an interrupted change');
   });
 
   it('gets no PKCS#12 file', async () => {

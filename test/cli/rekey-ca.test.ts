@@ -65,7 +65,7 @@ describe('renew --ca --rekey', () => {
 
     const one = await nextStage();
     expect(one.stdout).toBe(`A new key for the CA, stage 1 of 3:
-"${second}" is there beside "${first}", and signs nothing yet.
+"${second}" now exists beside "${first}", but signs nothing yet.
 Now run:
   ${installs()}
 When every host is installed, stage 2 has the new CA sign every certificate:
@@ -131,7 +131,7 @@ When every host is installed, stage 2 has the new CA sign every certificate:
     expect(project.read(tableFile)).not.toContain('before its new key');
 
     // And again, years later.
-    expect((await nextStage()).stdout).toContain('"example.org relay CA 3" is there beside "example.org relay CA 2"');
+    expect((await nextStage()).stdout).toContain('"example.org relay CA 3" now exists beside "example.org relay CA 2"');
     for (const stage of [2, 3]) {
       await noteAsInstalled(project);
       expect((await nextStage()).stdout).toContain(`stage ${stage} of 3`);
@@ -222,7 +222,7 @@ When every host is installed, stage 2 has the new CA sign every certificate:
     expect(begun.stdout).toContain(`"${first}" has expired: mail waits until stage 2 is installed everywhere.\n`);
     for (const args of [['make'], ['renew'], ['renew', '--ca']]) {
       const { status, stderr } = await inDays(project, 3660, ...args);
-      expect([status, /hint: (?:to go on with it: )?relaycerts renew --ca( --rekey)?\n/u.exec(stderr)?.[1]]).toEqual([
+      expect([status, /hint: (?:to continue: )?relaycerts renew --ca( --rekey)?\n/u.exec(stderr)?.[1]]).toEqual([
         1,
         ' --rekey',
       ]);

@@ -166,7 +166,7 @@ describe('renew, for the same key', () => {
       project,
       () => inDays(project, -1, ['renew', '--force']),
       1,
-      /is valid from .* on, and it is .* now/u,
+      /is not valid before .*, and it is .* now/u,
       /timedatectl/u,
     );
     expect((await inDays(project, -1, ['status'])).status).toBe(3);

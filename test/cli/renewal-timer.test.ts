@@ -64,7 +64,7 @@ describe('the renewal script', () => {
     const { status, stdout, stderr } = shell('sh renewal.sh mail');
     expect([status, stdout, stderr]).toEqual([1, '', '']);
     expect(inHome('mail')).toMatch(
-      /^to \S+\nSubject: relaycerts: the certificates of example\.org need care\n\nrelaycerts: error: no\n$/u,
+      /^to \S+\nSubject: relaycerts: the certificates of example\.org need attention\n\nrelaycerts: error: no\n$/u,
     );
   });
 

@@ -64,7 +64,7 @@ describe('of a host that was revoked', () => {
     const { status, stderr } = await project.run(['status']);
     expect(status).toBe(3);
     expect(stderr).toMatch(
-      /the ledger says that mailhost\.example\.org was revoked at 20\S+Z, and certs\/revoked\/ does not/u,
+      /the ledger says that mailhost\.example\.org was revoked at 20\S+Z, but certs\/revoked\/ does not/u,
     );
     await followHint(stderr, 'revoke');
     expect((await project.run(['status'])).stderr).not.toMatch(words);

@@ -86,7 +86,7 @@ describe('refused, and nothing is touched', () => {
     const own = writeRequest(project, [], { name: 'second.csr' });
     succeed(await project.run(['sign', 'second.csr', '--host', 'second']));
     writeRequest(project, [], { key: own });
-    const reused = /is second\.example\.org's: every host has a key of its own/u;
+    const reused = /is second\.example\.org's: every host needs its own key/u;
     await expectUntouched(project, sign, 1, reused, /remove the key on mailhost.*--section request/u);
     writeRequest(project);
     succeed(await sign());

@@ -97,7 +97,7 @@ it('export p12 tells how to do it there', async () => {
   expectError(
     result,
     1,
-    /was made there, and is not here/u,
+    /was made there, so it is not here/u,
     /openssl pkcs12 -export -inkey mailhost\.example\.org\.key\.pem/u,
   );
 });

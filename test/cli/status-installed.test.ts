@@ -57,7 +57,7 @@ describe('what was made', () => {
     expect(before.stdout).toMatch(/^5 hosts: 5 not-installed; CA ok; passphrase ok\n/u);
     expect(before.stdout).toMatch(
       new RegExp(
-        `^${home} .* +not-installed +397 .*\n${relay} .*\n.*\n.*\n {4}made just now, and not seen on the host: relaycerts deploy$`,
+        `^${home} .* +not-installed +397 .*\n${relay} .*\n.*\n.*\n {4}made just now, but not seen on the host: relaycerts deploy$`,
         'mu',
       ),
     );
@@ -82,7 +82,7 @@ describe('what was made', () => {
       [-day / 100, 'just now'],
     ] as const) {
       const row = await rowOf(home, new Date(Date.now() + milliseconds));
-      expect(row?.why).toMatch(new RegExp(`^made ${said}, and not seen on the host: relaycerts deploy$`, 'u'));
+      expect(row?.why).toMatch(new RegExp(`^made ${said}, but not seen on the host: relaycerts deploy$`, 'u'));
     }
   });
 
@@ -146,7 +146,7 @@ describe('what was made', () => {
     await noteAsInstalled(project);
     const { status, stderr } = await run('status');
     expect(stderr).toContain(
-      'laptop.example.org is no longer in the settings, and was seen installed 2 days ago: relaycerts deploy --undo laptop.example.org\n',
+      'laptop.example.org is no longer in the settings, but was seen installed 2 days ago: relaycerts deploy --undo laptop.example.org\n',
     );
     expect(status).toBe(0);
     succeed(await run('show', 'laptop.example.org', '--undo'));

@@ -44,7 +44,7 @@ function rowsOf(result: Result): readonly Row[] {
 /** Messages about a bundle, on stderr. */
 function staleBundle(host: string, files: string): string {
   return (
-    `relaycerts: warning: the bundle of ${host} is not what its certificates say (${files})\n` +
+    `relaycerts: warning: the bundle of ${host} does not match its certificates (${files})\n` +
     'relaycerts: hint: relaycerts make\n'
   );
 }
@@ -242,7 +242,7 @@ describe('status', () => {
       }
       const nagios = await project.run(['status', '--format', 'nagios']);
       expect(nagios.status).toBe(1);
-      expect(nagios.stdout).toMatch(/^RELAYCERTS WARNING - the bundle of \S+ is not what its certificates say \(/u);
+      expect(nagios.stdout).toMatch(/^RELAYCERTS WARNING - the bundle of \S+ does not match its certificates \(/u);
       expect(treeOf(project.folder)).toEqual(before);
       succeed(await project.run(['make']));
       expect(await project.run(['status'])).toMatchObject({ status: 0, stderr: '' });
@@ -271,7 +271,7 @@ describe('status', () => {
     // Hosts that are no longer in the settings are in no table either.
     succeed(await project.run(['make']));
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }] }));
-    expect((await project.run(['status'])).stderr).toContain(`the bundle of ${relay} is not what its certificates say`);
+    expect((await project.run(['status'])).stderr).toContain(`the bundle of ${relay} does not match its certificates`);
   });
 
   it('before make, everything is missing', async () => {
@@ -284,7 +284,7 @@ describe('status', () => {
   it('a CA whose certificate is missing is not one that was never made', async () => {
     const whyOfCa = async (): Promise<string | null | undefined> =>
       rowsOf(await project.run(['status', '--json'])).find(({ role }) => role === 'ca')?.why;
-    const bringBack = 'its certificate is missing: relaycerts make says how to bring it back';
+    const bringBack = 'its certificate is missing: relaycerts make says how to restore it';
     rmSync(project.path('certs/ca/example.org-ca.crt.pem'));
     expect(await whyOfCa()).toBe(bringBack);
     const refused = await project.run(['make']);

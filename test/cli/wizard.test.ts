@@ -59,7 +59,7 @@ const clientUser: Step = ['? ssh user at home:', '', 'Enter'];
 const days: Step = ['? Days a certificate is valid:', '', 'Enter'];
 const mailProgram: Step = ['? Mail program at home:', '', 'Enter'];
 const keyType: Step = ['? Key type:', '', 'Enter'];
-const operator: Step = ['? Who opens the passphrase:', '', 'Enter'];
+const operator: Step = ['? Who can open the passphrase:', '', 'Enter'];
 const rest = [port, relayUser, clientUser, days, mailProgram, keyType, operator] as const;
 
 async function take(terminal: Terminal, steps: readonly Step[]): Promise<void> {
@@ -140,7 +140,7 @@ describe('from nothing', () => {
     const terminal = await openWizard();
     await take(terminal, [...first, more, ...rest, justWrite]);
     expect(await terminal.ended()).toBe(0);
-    for (const answer of ['Key type: ecdsa-p256', 'Who opens the passphrase: the operator key']) {
+    for (const answer of ['Key type: ecdsa-p256', 'Who can open the passphrase: the operator key']) {
       expect(terminal.screen()).toContain(`${answer}\n`);
     }
     const said = terminal.screen().replaceAll(/\s+/gu, ' ');
@@ -254,7 +254,7 @@ describe('a wrong answer', () => {
 });
 
 describe('Ctrl-C', () => {
-  const typed: Step = ['? Who opens the passphrase:', '', 'Down', 'Down', 'Enter'];
+  const typed: Step = ['? Who can open the passphrase:', '', 'Down', 'Down', 'Enter'];
   const route = [...first, more, ...rest.slice(0, -1), typed] as const;
   const questions = [...route.map(([wait]) => wait), '? Recipients:'];
 
@@ -392,7 +392,7 @@ describe('settings that are there', () => {
     const terminal = await openWizard();
     await terminal.waitFor('settings.json exists');
     const kept: Step = ['? Mail domain: (example.org)', '', 'Enter'];
-    await take(terminal, [kept, ...first.slice(1), ['? And now:', '', 'Down', 'Down', 'Down', 'Enter']]);
+    await take(terminal, [kept, ...first.slice(1), ['? What next:', '', 'Down', 'Down', 'Down', 'Enter']]);
     expect(await terminal.ended()).toBe(0);
     expect(treeOf(project.folder)).toEqual(before);
   });
@@ -450,10 +450,10 @@ describe('settings that are there', () => {
       machine,
     ]);
     for (const host of ['mailhost', 'office']) {
-      await terminal.waitFor(`${host}.example.org is in the settings, and not in your answer`);
-      await take(terminal, [['? Take it out:', '', key]]);
+      await terminal.waitFor(`${host}.example.org is in the settings, but not in your answer`);
+      await take(terminal, [['? Remove it:', '', key]]);
       if (isLeaving) terminal.press('Enter');
-      await terminal.waitFor(`Take it out: ${isLeaving ? 'yes' : 'no'}`, host === 'mailhost' ? 1 : 2);
+      await terminal.waitFor(`Remove it: ${isLeaving ? 'yes' : 'no'}`, host === 'mailhost' ? 1 : 2);
     }
     await take(terminal, [justWrite]);
     expect(await terminal.ended()).toBe(0);
@@ -527,7 +527,7 @@ describe('recipients', () => {
   afterAll(() => gnupg.dispose());
 
   const beforeRecipients = [...first, more, ...rest.slice(0, -1)];
-  const fromGnupg: Step = ['? Who opens the passphrase:', '', 'Down', 'Enter'];
+  const fromGnupg: Step = ['? Who can open the passphrase:', '', 'Down', 'Enter'];
   const open = (way: Way = {}) => openWizard({ ...way, env: { GNUPGHOME: gnupg.home } });
 
   test('keys of GnuPG: marked with space; those that cannot be used say why', async () => {
@@ -560,7 +560,7 @@ describe('recipients', () => {
   test('typed: a file, an address; one that is of no use is refused at once', async () => {
     project.write('key.asc', gnupg.gpg(['--armor', '--export', alice]));
     const terminal = await open();
-    const typed: Step = ['? Who opens the passphrase:', '', 'Down', 'Down', 'Enter'];
+    const typed: Step = ['? Who can open the passphrase:', '', 'Down', 'Down', 'Enter'];
     await take(terminal, [...beforeRecipients, typed, ['? Recipients:', 'nokey.asc', 'Enter']]);
     await terminal.waitFor('"nokey.asc" is neither a file beside the settings nor a fingerprint');
     terminal.press('C-u');
@@ -581,7 +581,7 @@ describe('recipients', () => {
     const terminal = await openWizard({ command: ['env', 'PATH=/nowhere', process.execPath, program, 'wizard'] });
     await take(terminal, beforeRecipients);
     await terminal.waitFor('secret keys in GnuPG, also on a card (gpg is not installed)');
-    await take(terminal, [['? Who opens the passphrase:', '', 'Down', 'Enter']]);
+    await take(terminal, [['? Who can open the passphrase:', '', 'Down', 'Enter']]);
     await terminal.waitFor('not this one');
     terminal.press('Up', 'Enter');
     await take(terminal, [justWrite]);

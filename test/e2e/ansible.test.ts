@@ -100,7 +100,7 @@ describe('the exported playbook', () => {
     await first.exec(['postconf', 'transport_maps=inline:{{*=smtp:[mx.example.net]}}']);
     const { changed, said } = await play('', 2);
     expect(changed).toEqual(namesOf(lab.relays));
-    expect(said).toContain('relaycerts: error: this mail goes past the relay');
+    expect(said).toContain('relaycerts: error: this mail bypasses the relay');
     await first.exec(['postconf', '-X', 'transport_maps']);
     expect(await Promise.all([first, last].map(contentOf))).toEqual(held);
     await deliver(first, lab.outside);

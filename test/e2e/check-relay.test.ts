@@ -255,7 +255,7 @@ describe('on the relay', () => {
       put: () => showInstead({ name: relay.hostname, issuer: ca, expired: true }),
     },
     {
-      what: 'a certificate of another CA',
+      what: 'a certificate from another CA',
       id: 'served-untrusted',
       logged: 'untrusted-issuer',
       put: () => showInstead({ name: relay.hostname, issuer: otherCa }),

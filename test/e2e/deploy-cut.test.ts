@@ -174,7 +174,7 @@ describe('a deployment', () => {
     const { code, stdout } = await deploy(true);
     expect([code, stdout]).toEqual([
       0,
-      expect.stringMatching(/^deploy: .*installed|had it already|^nothing to deploy/mu),
+      expect.stringMatching(/^deploy: .*installed|already up to date|^nothing to deploy/mu),
     ]);
     await expectPair(host);
     expect(await servedSerial(desk, relay)).toBe([...serials].at(-1));

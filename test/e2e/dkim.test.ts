@@ -170,15 +170,15 @@ describe('new DKIM keys', () => {
     const [name = ''] = next.keys();
 
     const early = await renew();
-    expect(early.stderr).toContain('the present DKIM key goes on signing: ');
+    expect(early.stderr).toContain('the present DKIM key keeps signing: ');
     expect(early.stderr).toContain(name);
     expect(early.code).toBe(0);
     await keys.publish(new Map([[name, 'v=DKIM1; k=rsa; p=AAAA']]));
     const wrong = await renew();
-    expect(wrong.stderr).toContain('the present DKIM key goes on signing: ');
+    expect(wrong.stderr).toContain('the present DKIM key keeps signing: ');
     expect(wrong.code).toBe(1);
     await keys.stop();
-    expect((await renew()).stderr).toMatch(/goes on signing: .*(?:nothing answers at the DNS server|does not answer)/u);
+    expect((await renew()).stderr).toMatch(/keeps signing: .*(?:nothing answers at the DNS server|does not answer)/u);
     expect((await desk.run('relaycerts status', true)).stderr).toMatch(
       /the next DKIM key rc\d+b?, made (?:just now|\d+ minutes? ago), signs/u,
     );

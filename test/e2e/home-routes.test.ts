@@ -66,7 +66,9 @@ describe('beside a content filter, routes to the LAN and other TLS settings', ()
   test('the script lists what stays, and sets two parameters in main.cf', async () => {
     const { stdout, stderr, code } = await desk.script(home);
     expect([code, stderr]).toEqual([0, '']);
-    expect(stdout).toContain('relaycerts: 1 route has a transport of its own and goes on as before: transport_maps: ');
+    expect(stdout).toContain(
+      'relaycerts: 1 route has a transport of its own and keeps working as before: transport_maps: ',
+    );
     const changed = await home.sh(`diff ${folder}/saved/before/main.cf /etc/postfix/main.cf | grep '^[<>]'; true`);
     expect(
       changed.stdout
@@ -165,7 +167,7 @@ describe('a sender with another provider', () => {
     expect(code).toBe(1);
     expect(await contentOf(home)).toBe(before);
 
-    const [, hint = ''] = /; or, to install all the same: (.*)$/mu.exec(stderr) ?? [];
+    const [, hint = ''] = /; or, to install anyway: (.*)$/mu.exec(stderr) ?? [];
     const forced = await desk.run(hint, true);
     expect(forced.stderr).toMatch(/^relaycerts: warning: this mail will stop, /);
     expect(forced.code).toBe(0);

@@ -339,7 +339,7 @@ describe('when home is asked for each recipient', () => {
     expect(await cure([[relay, put]], ids)).toEqual([]);
     await relay.sh('postconf -X relay_recipient_maps; postconf -e smtpd_data_restrictions=reject_unverified_recipient');
     expect((await desk.script(relay)).stderr).toMatch(
-      /unverified_recipient_reject_code = 550 .*, also those of smtpd_data_restrictions:/u,
+      /unverified_recipient_reject_code = 550 .*, so also to smtpd_data_restrictions:/u,
     );
     await relay.sh('postconf -X smtpd_data_restrictions');
     await relay.settleMainCf();

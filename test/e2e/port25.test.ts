@@ -205,7 +205,7 @@ describe('what is missing is said before anything changes', () => {
     await relay.sh(`umount ${program}`);
     expect([code, await files()]).toEqual([1, stock]);
     expect(stderr).toMatch(
-      / is not installed on relayhost\.example\.org, which has to .*; nothing was changed\n.*hint: install it: apt-get install/u,
+      / is not installed on relayhost\.example\.org, which needs it to .*; nothing was changed\n.*hint: install it: apt-get install/u,
     );
   });
 });

@@ -278,7 +278,7 @@ update-exim4.conf`);
     // What counts besides stays after --undo, so it goes again at once.
     await exim.sh("echo 'REMOTE_SMTP_SMARTHOST_HOSTS_REQUIRE_TLS =' >>/etc/exim4/exim4.conf.localmacros");
     expect((await wrong()).map(({ message }) => message)).toEqual([
-      expect.stringMatching(/^\/etc\/exim4\/exim4\.conf\.localmacros .*: other lines in it count/u),
+      expect.stringMatching(/^\/etc\/exim4\/exim4\.conf\.localmacros .*: it has other lines that take effect/u),
     ]);
     await exim.sh(`sed -i '$d' /etc/exim4/exim4.conf.localmacros; rm /etc/exim4/conf.d/main/000_relaycerts`);
     // Its original, which only we have now, comes back at the end.

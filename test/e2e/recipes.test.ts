@@ -194,7 +194,7 @@ describe('a life', () => {
     const due = await desk.run('relaycerts status', true);
     expect([due.code, due.stdout]).toEqual([3, expect.stringContaining('2 hosts: 2 due; CA ok')]);
 
-    const [show = '', byHand] = blocksUnder(recipes, 'The second year, by itself');
+    const [show = '', byHand] = blocksUnder(recipes, 'The second year, unattended');
     const [script = '', crontab = ''] = blocksFor((await desk.run(`${environment}${show}`)).stdout, 'here');
     // cron(8) keeps what crontab(1) is given, and runs it with an environment of its own.
     const keeper = '#!/bin/sh\n[ "$1" = - ] || exec cat ~/crontab\nexec cat >~/crontab\n';

@@ -47,7 +47,7 @@ describe('what main.cf has for strangers', () => {
     (name) => {
       const value = (forStrangers[name] ?? '').replaceAll(/[.[\]]/gu, String.raw`\$&`);
       expect(said).toMatch(
-        new RegExp(`^relaycerts: port 2500 goes without what main.cf has: ${name} = ${value}$`, 'mu'),
+        new RegExp(`^relaycerts: port 2500 does not use this setting of main.cf: ${name} = ${value}$`, 'mu'),
       );
     },
   );

@@ -70,7 +70,9 @@ describe('a service that was on the port before', () => {
     await relay.sh(oldService);
     await relay.reload();
     const before = await contentOf(relay);
-    expect(await runScript()).toMatch(/^relaycerts: the service 2500\/inet in master\.cf relays by certificates/mu);
+    expect(await runScript()).toMatch(
+      /^relaycerts: the service 2500\/inet in master\.cf already relays for certificates/mu,
+    );
     await deliver(home, lab.outside);
     await runScript('--undo');
     expect(await contentOf(relay)).toBe(before);
@@ -112,7 +114,9 @@ describe('once the service is ours', () => {
 
   test('what was added by hand is named and removed; overrides stay', async () => {
     await relay.exec(['postconf', '-P', '2500/inet/smtpd_milters=inet:127.0.0.1:9', '2500/inet/smtpd_sasl_type=cyrus']);
-    expect(await runScript()).toMatch(/2500\/inet loses what somebody added to it: smtpd_sasl_type; .*overrides/u);
+    expect(await runScript()).toMatch(
+      /2500\/inet loses settings that were added to it by hand: smtpd_sasl_type; .*overrides/u,
+    );
     expect((await relay.exec(['postconf', '-P', '2500/inet/*'])).stdout).not.toMatch(/127\.0\.0\.1:9|smtpd_sasl_type/u);
 
     const overrides = { message_size_limit: '20480000', smtpd_client_message_rate_limit: '100' };
@@ -138,7 +142,7 @@ while kill -0 $pid 2> /dev/null; do sleep 0.1; done
 xargs -d '\\n' sh -c 'exec "$@" --mx-host=example.org,relayhost.example.org,10 --mx-host=example.org,mx.example.com,20 \\
   --address=/mx.example.com/${relay.address}' sh < /run/lab/dnsmasq`);
     const said = await runScript();
-    expect(said).toContain('relaycerts: warning: the MX of example.org is this relay, which takes no mail for it');
+    expect(said).toContain('relaycerts: warning: the MX of example.org is this relay, which accepts no mail for it');
     expect(said).toContain('relaycerts: warning: the MX of example.org is this relay as mx.example.com, ');
     await home.markLog();
     await home.sendMail({ from: 'ann@example.org', to: 'ben@example.org', subject: 'to ourselves' });
@@ -155,7 +159,7 @@ while sleep 1; do :; done' > /dev/null 2>&1 & echo $! > /run/lab/port25.pid; unt
     await desk.run('mkdir before && cp -p hosts/relayhost.example.org/relay_clientcerts before/');
     await desk.run('relaycerts revoke mailhost2');
 
-    expect(await install()).toContain('connections to port 2500 that were open have ended');
+    expect(await install()).toContain('closed the open connections to port 2500');
     await second.sh('while kill -0 $(cat /run/lab/session.pid) 2> /dev/null; do sleep 0.1; done');
     expect((await relay.exec(['ss', '-Htn', 'state', 'established', 'sport = :25'])).stdout).not.toBe('');
     // Postfix closes a service for a minute if a process in its first session is killed.
@@ -170,7 +174,7 @@ while sleep 1; do :; done' > /dev/null 2>&1 & echo $! > /run/lab/port25.pid; unt
     await openSession(home);
     await desk.run('cp -p before/relay_clientcerts hosts/relayhost.example.org/');
     const said = await install();
-    expect(said).toContain('may relay now, and could not at the last run: mailhost2.example.org');
+    expect(said).toContain('new in the table, may now relay: mailhost2.example.org');
     expect(said).not.toContain('have ended');
     await home.sh('kill -0 $(cat /run/lab/session.pid)');
     // The same by hand: the printed text ends sessions as well.

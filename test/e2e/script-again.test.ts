@@ -122,7 +122,9 @@ describe("--undo after somebody else's edits", () => {
     await relay.exec(['postconf', '-M', 'submission/inet=submission inet n - y - - smtpd']);
 
     const [ofHome, ofRelay] = await Promise.all([desk.script(home, '--undo'), desk.script(relay, '--undo')]);
-    expect(ofHome.stderr).toBe('relaycerts: warning: relayhost was changed since; it stays as it is\n');
+    expect(ofHome.stderr).toBe(
+      'relaycerts: warning: relayhost was changed after the installation, so it stays as it is\n',
+    );
     expect([ofHome.code, ofRelay.code]).toEqual([0, 0]);
     expect(await postconf(home, '-n')).toEqual(withRelayhost([...parameters, 'message_size_limit = 12345678']));
     expect(await home.readFile('/etc/postfix/main.cf')).toContain('\n# kept\n');

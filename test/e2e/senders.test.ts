@@ -78,7 +78,9 @@ describe('a client with senders', () => {
   );
 
   test('the script warns that the restrictions of main.cf do not apply', () => {
-    expect(said).toContain('goes without what main.cf has: smtpd_sender_restrictions = reject_unknown_sender_domain');
+    expect(said).toContain(
+      'does not use this setting of main.cf: smtpd_sender_restrictions = reject_unknown_sender_domain',
+    );
   });
 
   test('a client without is free', async () => {

@@ -143,7 +143,9 @@ describe('a key', () => {
     const answer = answerOf<Answer>(succeed(await adopt('--json')).stdout);
     const why = (name: string): string | null => answer.hosts.find(({ host }) => host.startsWith(name))?.why ?? null;
     expect(why('weak')).toMatch(/its key is weak/u);
-    expect([why('twin'), why('mailhost')].join(' ')).toMatch(/its key is the one of .*, and every host needs its own/u);
+    expect([why('twin'), why('mailhost')].join(' ')).toMatch(
+      /it has the same key as .*, and every host needs its own/u,
+    );
     expect(why('far')).toBe('its key is not here');
     succeed(await project.run(['make']));
     expect(new Set(project.read('hosts', relay, 'relay_clientcerts').match(/^[0-9A-F:]+/gmu)).size).toBe(4);
@@ -220,7 +222,7 @@ describe('what was revoked', () => {
     }
     const text = readFileSync(source('list.pem'), 'latin1');
     ca.write('list.pem', text.replace(/MI.{30}/u, `MI${'A'.repeat(30)}`));
-    await expectRefused(/the list of revoked certificates in ".*list\.pem" is damaged/u, /copy the file again/u);
+    await expectRefused(/the list of revoked certificates in ".*list\.pem" is damaged/u, /copy the whole file again/u);
     openssl(['crl', '-outform', 'DER', '-out', source('list.crl')], text);
     rmSync(source('list.pem'));
     expect(answerOf<Answer>(succeed(await adopt('--json')).stdout).revoked).toMatchObject([{ host: gone }]);

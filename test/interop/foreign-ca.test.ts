@@ -110,7 +110,7 @@ describe('a CA that works', () => {
     await putOpensslCa([pathLength, usage, identifier]);
     const made = succeed(await run('make'));
     expect(made.stderr).toContain(
-      `is for "Our CA", and the settings ask for "example.org relay CA": relaycerts renew --ca --rekey`,
+      `is for "Our CA", but the settings ask for "example.org relay CA": relaycerts renew --ca --rekey`,
     );
     expect(bothTaken()).toEqual([true, true]);
     const row = await caRow();

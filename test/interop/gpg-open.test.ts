@@ -261,7 +261,7 @@ done
     await expectRefusal(
       () => open(toLocked, { tty: '/dev/pts/42' }),
       'tool',
-      /gpg-agent or its pinentry broke off \(public key decryption failed: /u,
+      /gpg-agent or its pinentry stopped \(public key decryption failed: /u,
       /gpg --decrypt/u,
       secrets,
     );

@@ -69,17 +69,17 @@ describe.concurrent('refused, and nothing is touched', () => {
     [
       'a route for every recipient',
       `${table("'* smtp:[10.0.0.5]'")} && ${set('transport_maps', 'texthash:/etc/postfix/table')}`,
-      /this mail goes past the relay: transport_maps: \* smtp:\[10\.0\.0\.5\]$/mu,
+      /this mail bypasses the relay: transport_maps: \* smtp:\[10\.0\.0\.5\]$/mu,
     ],
     [
       'a route for every recipient, by a pattern',
       `${table("'/./ smtp:[10.0.0.5]'")} && ${set('transport_maps', 'regexp:/etc/postfix/table')}`,
-      /this mail goes past the relay: transport_maps: nobody@\S+ smtp:\[10\.0\.0\.5\]$/mu,
+      /this mail bypasses the relay: transport_maps: nobody@\S+ smtp:\[10\.0\.0\.5\]$/mu,
     ],
     [
       "a transport for this domain's senders",
       `${table("'@example.org smtp:[10.0.0.5]'")} && ${set('sender_dependent_default_transport_maps', 'texthash:/etc/postfix/table')}`,
-      /this mail goes past the relay: sender_dependent_default_transport_maps: @example\.org smtp:/mu,
+      /this mail bypasses the relay: sender_dependent_default_transport_maps: @example\.org smtp:/mu,
     ],
     [
       'a transport for senders that names no next hop, which is then the relay',
@@ -100,7 +100,7 @@ describe.concurrent('refused, and nothing is touched', () => {
     [
       'another relayhost in master.cf',
       `postconf -P 'rewrite/unix/relayhost=[10.0.0.5]'`,
-      /this mail goes past the relay: master\.cf: rewrite\/unix\/relayhost = \[10\.0\.0\.5\]$/mu,
+      /this mail bypasses the relay: master\.cf: rewrite\/unix\/relayhost = \[10\.0\.0\.5\]$/mu,
     ],
   ])('%s', async (_what, prepare, says) => {
     const refused = await install(prepare);
@@ -108,7 +108,7 @@ describe.concurrent('refused, and nothing is touched', () => {
     expect(refused.status).toBe(1);
     expect(refused.stdout).toBe('');
     expect(refused.stderr).toContain(
-      'to install all the same: relaycerts show mailhost.example.org --format sh --force-routes | ssh root@mailhost.example.org sh\n',
+      'to install anyway: relaycerts show mailhost.example.org --format sh --force-routes | ssh root@mailhost.example.org sh\n',
     );
   });
 
@@ -125,7 +125,7 @@ describe.concurrent('installed, and reported in one line', () => {
 postconf -P 'rewrite/unix/default_transport=smtp'`;
     const { status, stdout, stderr } = await install(prepare, forced);
     expect(stderr).toMatch(
-      /^relaycerts: warning: this mail will stop, .*\nrelaycerts: warning: this mail goes past the relay: /mu,
+      /^relaycerts: warning: this mail will stop, .*\nrelaycerts: warning: this mail bypasses the relay: /mu,
     );
     expect([status, stdout]).toEqual([0, expect.stringMatching(/is set up: .*\nchanged\n$/u)]);
   });
@@ -134,7 +134,7 @@ postconf -P 'rewrite/unix/default_transport=smtp'`;
     [
       'routes with a transport of their own',
       set('transport_maps', 'inline:{ {lan.example.net=smtp:[10.0.0.5]}, {.example.com=local:} }'),
-      /^relaycerts: 2 routes have a transport of their own and go on as before: transport_maps: \S+ \S+; transport_maps: /mu,
+      /^relaycerts: 2 routes have a transport of their own and keep working as before: transport_maps: \S+ \S+; transport_maps: /mu,
     ],
     [
       'a sender with a next hop and a transport of its own',
@@ -170,7 +170,7 @@ postconf -P 'rewrite/unix/default_transport=smtp'`;
     const { status, stdout, stderr } = await install(prepare);
     expect(stderr.replace(/^relaycerts: warning: Postfix is not running .*\n/mu, '')).toBe('');
     expect([status, stdout]).toEqual([0, expect.stringMatching(/is set up: .*\nchanged\n$/u)]);
-    if (says === undefined) expect(stdout).not.toContain('go on as before');
+    if (says === undefined) expect(stdout).not.toContain('working as before');
     else expect(stdout).toMatch(says);
   });
 });
@@ -183,7 +183,7 @@ printf '# last' >>/etc/postfix/master.cf`);
     const warnings = stderr.split('\n').filter((line) => !line.includes('Postfix is not running') && line !== '');
     expect(warnings).toEqual([
       expect.stringMatching(
-        /^relaycerts: warning: \/etc\/postfix\/main\.cf sets more than once, .*: mynetworks relayhost $/u,
+        /^relaycerts: warning: \/etc\/postfix\/main\.cf sets these more than once, .*: mynetworks relayhost $/u,
       ),
     ]);
     expect([status, stdout]).toEqual([0, expect.stringMatching(/is set up: .*\nchanged\n$/u)]);

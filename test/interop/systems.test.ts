@@ -141,13 +141,13 @@ mode=once sh -c "$mail_log"
 `);
   expect(said).toEqual([
     'in a chroot:',
-    'error: Postfix on mailhost.example.org uses no chroot, and in one it could not look up the relay: /var/spool/postfix/etc/resolv.conf is missing',
+    'error: Postfix on mailhost.example.org uses no chroot, and inside one it could not look up the relay: /var/spool/postfix/etc/resolv.conf is missing',
     'hint: set postfix.masterChroot in the settings to "n"',
     'ended with 1',
     'first:',
-    'mailhost.example.org is set up: it hands its mail to relayhost.example.org:2500 over verified TLS; look for "Verified" in its mail log',
+    'mailhost.example.org is set up: it sends its mail to relayhost.example.org:2500 over verified TLS; look for "Verified" in its mail log',
     'again:',
-    'nothing to change on mailhost.example.org: it hands its mail to relayhost.example.org:2500 over verified TLS; look for "Verified" in its mail log',
+    'nothing to change on mailhost.example.org: it sends its mail to relayhost.example.org:2500 over verified TLS; look for "Verified" in its mail log',
     'relaycerts',
     'undo:',
     `mailhost.example.org is as it was before; its key and certificates are still there: rm -r ${bundle}`,

@@ -389,9 +389,9 @@ export const badSettings: readonly BadSettings[] = [
     [
       ['another mail program', { smtpClients: [{ hostname: 'a', container: 'boky', program: 'exim' }] }, 'not "exim"'],
       [
-        'mail from the world',
+        'inbound mail',
         { smtpClients: [{ hostname: 'a', container: 'boky' }], inbound: { home: 'a' } },
-        'cannot pass on mail from the world',
+        'cannot pass on inbound mail',
       ],
       [
         'a signing home',
@@ -406,7 +406,7 @@ export const badSettings: readonly BadSettings[] = [
     [
       ['a signing relay', { dkim: {} }, 'is not set up to sign'],
       ['port 25', { relayPort25: {} }, 'has no port 25 to set up'],
-      ['mail from the world through it', { inbound: { home: 'mailhost' } }, 'cannot pass on mail from the world'],
+      ['inbound mail through it', { inbound: { home: 'mailhost' } }, 'cannot pass on inbound mail'],
     ] as const
   ).map(([name, changes, says]) =>
     row(

@@ -178,8 +178,8 @@ describe('what a host says of itself', () => {
       ' inbound-no-verify verify/unix',
     );
     expect(judgeInbound(home, facts).map(({ message }) => message)).toEqual([
-      'mailhost.example.org does not hold example.org, so mail from the world for it waits at the relay',
-      'master.cf on mailhost.example.org has no service verify/unix, so home is asked for no recipient, and mail from the world waits at its senders',
+      'mailhost.example.org is not the final destination of example.org, so inbound mail for it waits at the relay',
+      'master.cf on mailhost.example.org has no service verify/unix, so home is not asked about recipients, and inbound mail waits at its senders',
     ]);
   });
 

@@ -22,7 +22,7 @@ it('what is wrong is shown, however many hosts cannot be reached', () => {
   expect(lines.slice(-5)).toEqual([
     'warning  look here [project-warning]',
     'error    look there [project-problem]',
-    '62 more findings; all of them: run it again with --json',
+    '62 more findings; to see all of them, run it again with --json',
     '1 error, 1 warning, 100 not known, 0 ok',
     '',
   ]);

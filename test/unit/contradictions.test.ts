@@ -72,7 +72,7 @@ describe('what contradicts', () => {
 
   it('a clock before the certificates', () => {
     expect(messages(plan(whole, new Date('2026-11-01T00:00:00Z')))).toMatch(
-      /is valid from .* on, and it is 2026-11-01/u,
+      /is not valid before .*, and it is 2026-11-01/u,
     );
   });
 

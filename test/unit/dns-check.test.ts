@@ -52,7 +52,7 @@ it('finds nothing if every record is right', async () => {
   expect(ids).toEqual([]);
   expect(reports.map(({ host, fine }) => `${host} ${fine}`)).toEqual([
     'relayhost.example.org DNS: has the address 192.0.2.11',
-    'relayhost.example.org DNS: 192.0.2.11 has its name (PTR)',
+    'relayhost.example.org DNS: 192.0.2.11 has the right PTR record',
     'relayhost.example.org DNS: SPF passes for 192.0.2.11',
     'example.org DNS: MX names relayhost.example.org',
     'example.org DNS: DMARC says none, at _dmarc.example.org',

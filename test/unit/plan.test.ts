@@ -147,7 +147,7 @@ describe('what status reports about bundles', () => {
     expect(said(whole)).toEqual([]);
     expect(said(spoilt())).toEqual(
       ['relayhost', 'mailhost', 'second'].map(
-        (name) => `the bundle of ${name}.example.org is not what its certificates say (example.org-ca.crt.pem)`,
+        (name) => `the bundle of ${name}.example.org does not match its certificates (example.org-ca.crt.pem)`,
       ),
     );
     expect(kinds(plan(spoilt()))).toEqual(

@@ -122,7 +122,7 @@ describe('a reader', () => {
   it('finishes an interrupted change, and says so', async () => {
     await cutOff();
     expect(await readState(settings, sys, () => Promise.resolve(read()))).toEqual(['new', 'new']);
-    expect([said, existsSync(changeFolder(folder))]).toEqual([['finished a change that was cut off'], false]);
+    expect([said, existsSync(changeFolder(folder))]).toEqual([['finished an interrupted change'], false]);
   });
 
   it('waits for the process that is carrying a change out', async () => {
@@ -140,7 +140,7 @@ describe('a reader', () => {
 describe('messages about a change that was finished late', () => {
   it.each([
     [{ isRecovered: false, edited: [] }, []],
-    [{ isRecovered: true, edited: [] }, ['finished a change that was cut off']],
+    [{ isRecovered: true, edited: [] }, ['finished an interrupted change']],
     [
       { isRecovered: false, edited: [{ path: '/p', kept: '/p.relaycerts-new' }] },
       ['warning: "/p" was edited since, so it was not replaced; the new version is "/p.relaycerts-new"'],

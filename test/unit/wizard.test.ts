@@ -271,7 +271,7 @@ describe('the interview', () => {
   test('every question fits 40 columns', async () => {
     const { asked } = await hold(emptyDraft, {
       'Mail domain:': 'example.org',
-      'Who opens the passphrase:': 'typed',
+      'Who can open the passphrase:': 'typed',
       'Recipients:': 'a',
     });
     expect(asked).toHaveLength(12);

@@ -38,10 +38,10 @@ function shell(script: string) {
 }
 
 const inHome = (name: string): string => readFileSync(join(project.home, name), 'utf8');
-const work = ['--wait 600 renew --due', '--wait 600 deploy --yes', 'check'];
+const work = ['--wait 600 renew --due', '--wait 600 deploy --yes', 'check', 'status --due'];
 
 describe('the renewal script', () => {
-  it('renews, deploys and checks, and says nothing', () => {
+  it('renews, deploys, checks and looks at the status, and says nothing', () => {
     const { status, stdout, stderr } = shell('sh renewal.sh');
     expect([status, stdout, stderr, inHome('ran').trim().split('\n')]).toEqual([0, '', '', work]);
   });
@@ -50,6 +50,7 @@ describe('the renewal script', () => {
     ['renew', 1],
     ['deploy', 2],
     ['check', 3],
+    ['status', 4],
   ])('prints what %s says when it fails, and stops there', (verb, count) => {
     project.write('../home/failing', `${verb}\n`);
     const { status, stdout, stderr } = shell('sh renewal.sh');

@@ -70,9 +70,7 @@ Once mail flows with the new certificate, run:
     ]);
     const row = rowsOf(await run('status', '--json')).find(({ host }) => host === home);
     expect(row).toMatchObject({ state: 'pending' });
-    expect(row?.why).toMatch(
-      /certificate change in progress.*relays first, then mailhost.*: relaycerts deploy$/u,
-    );
+    expect(row?.why).toMatch(/certificate change in progress.*relays first, then mailhost.*: relaycerts deploy$/u);
     const again = await expectLeft('renew', '--force', 'mailhost');
     expect(commandsIn(again.stdout)).toEqual(['relaycerts retire mailhost']);
     // A new key was asked for and does not exist: this is not a rekey in progress.

@@ -131,7 +131,7 @@ export function planMake(
   for (const found of inventory.hosts) {
     const { role, hostname } = found.host;
     if (found.isRevoked) continue;
-    ofHosts.push(...hostWarnings(found, settings, at));
+    ofHosts.push(...hostWarnings(found, inventory, settings, at));
     if (isKnownRight(found, inventory) || !isForMake(found, inventory)) continue;
     const hold = heldBack(settings, inventory, found);
     if (hold !== undefined) {

@@ -5,7 +5,7 @@ import type { CertificateInfo } from '../certificate/certificate.js';
 import type { HostName } from '../names.js';
 import type { Settings } from '../settings/settings.js';
 import type { HostInventory } from './inventory.js';
-import { daysLeft, leafDays } from './leaf-days.js';
+import { daysLeft, endsWithCa, leafDays } from './leaf-days.js';
 import type { Step } from './plan.js';
 import { isBlocked } from './retirement.js';
 
@@ -46,9 +46,4 @@ export function planRenewals(
     else steps.push({ kind: 'certificate', event: 'renewed', path: certificatePath, role, hostname, validDays });
   }
   return { steps, notDue, capped, blocked };
-}
-
-/** True if a new certificate of this CA would not end later. */
-export function endsWithCa(leaf: CertificateInfo, ca: CertificateInfo): boolean {
-  return ca.notAfter <= leaf.notAfter;
 }

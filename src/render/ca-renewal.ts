@@ -7,18 +7,26 @@ import { hostsIn, type Install } from '../plan/install.js';
 import type { Settings } from '../settings/settings.js';
 import { installParagraph, renderNowRun } from './now-run.js';
 
-/** A new certificate for the same key; if it `isAwaited`, `make` continues once it is installed. */
+/**
+ * A new certificate for the same key; if it `isAwaited`, `make` continues once it is installed. A host whose own
+ * certificate `hasExpired` takes no bundle until that is renewed.
+ */
 export function renderCaRenewal(
   settings: Settings,
   before: CertificateInfo,
   install: readonly Install[],
-  isAwaited: boolean,
-  at: Date,
+  { isAwaited, hasExpired, at }: { readonly isAwaited: boolean; readonly hasExpired: boolean; readonly at: Date },
 ): string {
   const day = before.notAfter.toISOString().slice(0, 10);
   const until = before.notAfter < at ? `because it expired on ${day}` : `before ${day}`;
-  const words = `Now run, ${until}; pins and certificates of the hosts stay as they are:`;
-  return renderNowRun(installParagraph(settings, hostsIn(install), words), {
+  const words = hasExpired
+    ? 'Then install every host; pins stay as they are:'
+    : `Now run, ${until}; pins and certificates of the hosts stay as they are:`;
+  const renewal = {
+    words: 'Certificates of hosts have expired, too. Now run:',
+    run: hasExpired ? [commandText(settings.program, ['renew', '--due'])] : [],
+  };
+  return renderNowRun(renewal, installParagraph(settings, hostsIn(install), words), {
     words: 'When every host is installed, make issues what waits for it:',
     run: isAwaited ? [commandText(settings.program, ['make'])] : [],
   });

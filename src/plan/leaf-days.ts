@@ -21,3 +21,8 @@ export function daysLeft({ notAfter }: CertificateInfo, at: Date): number {
 export function endsWithCa(leaf: CertificateInfo, ca: CertificateInfo): boolean {
   return ca.notAfter <= leaf.notAfter;
 }
+
+/** True if a certificate has begun and not ended. */
+export function isValidAt({ notBefore, notAfter }: CertificateInfo, at: Date): boolean {
+  return notBefore <= at && at < notAfter;
+}

@@ -37,31 +37,33 @@ export interface CaStage {
   readonly stage: 1 | 2 | 3;
   /** The commonNames of the CAs in the hosts' CA file, the oldest first. */
   readonly trusted: readonly string[];
-  /** True if the CA that signs has expired: no mail flows until another one signs. */
-  readonly hasExpired: boolean;
+  /** True if the CA that signs is not valid now: no mail flows until another one signs, and deploy refuses it. */
+  readonly isInvalid: boolean;
 }
 
 /** What a stage did, and what to do now. */
 export function renderCaStage(
   settings: Settings,
-  { stage, trusted, hasExpired }: CaStage,
+  { stage, trusted, isInvalid }: CaStage,
   install: readonly Install[],
 ): string {
   const [first = '', second = ''] = trusted.map((name) => quote(name));
-  const waits = hasExpired ? `\n${first} has expired: mail waits until stage 2 is installed everywhere.` : '';
+  const waits = isInvalid ? `\n${first} is not valid now: mail waits until stage 2 is installed everywhere.` : '';
   const did = {
     1: `${second} is there beside ${first}, and signs nothing yet.${waits}`,
     2: `${second} has signed every certificate again, for the same keys.`,
     3: `${first} is the CA; the old one is put away in certs/retired.`,
   }[stage];
   const next = {
-    1: 'When every host is installed, stage 2 has the new CA sign every certificate:',
+    1: isInvalid
+      ? 'Now run, for stage 2, in which the new CA signs every certificate:'
+      : 'When every host is installed, stage 2 has the new CA sign every certificate:',
     2: 'When every host is installed, stage 3 takes the old CA out:',
     3: '',
   }[stage];
   return renderNowRun(
     `A new key for the CA, stage ${stage} of 3:\n${did}`,
-    installParagraph(settings, hostsIn(install)),
+    installParagraph(settings, isInvalid ? [] : hostsIn(install)),
     {
       words: next,
       run: stage === 3 ? [] : [commandText(settings.program, ['renew', '--ca', '--rekey'])],

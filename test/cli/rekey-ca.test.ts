@@ -217,9 +217,12 @@ When every host is installed, stage 2 has the new CA sign every certificate:
   });
 
   it('names the way on if the CA has expired; mail waits for stage 2', async () => {
+    await noteAsInstalled(project);
     const begun = await inDays(project, 3660, 'renew', '--ca', '--rekey');
     expect(begun.stdout).toContain('stage 1 of 3');
-    expect(begun.stdout).toContain(`"${first}" has expired: mail waits until stage 2 is installed everywhere.\n`);
+    expect(begun.stdout).toContain(`"${first}" is not valid now: mail waits until stage 2 is installed everywhere.\n`);
+    // `deploy` refuses such a CA.
+    expect(commandsIn(begun.stdout)).toEqual(['relaycerts renew --ca --rekey']);
     for (const args of [['make'], ['renew'], ['renew', '--ca']]) {
       const { status, stderr } = await inDays(project, 3660, ...args);
       expect([status, /hint: (?:to go on with it: )?relaycerts renew --ca( --rekey)?\n/u.exec(stderr)?.[1]]).toEqual([
@@ -229,8 +232,9 @@ When every host is installed, stage 2 has the new CA sign every certificate:
     }
     const ca = certificatesOf<Row>(await inDays(project, 3660, 'status', '--json')).find(({ role }) => role === 'ca');
     expect(ca).toMatchObject({ state: 'expired' });
-    expect(ca?.why).toMatch(/a new CA waits beside it; .*: relaycerts renew --ca --rekey$/u);
+    expect(ca?.why).toMatch(/a new CA waits beside it: relaycerts renew --ca --rekey$/u);
     expect(succeed(await inDays(project, 3660, 'renew', '--ca', '--rekey')).stdout).toContain('stage 2 of 3');
+    await noteAsInstalled(project);
     expect(succeed(await inDays(project, 3660, 'renew', '--ca', '--rekey')).stdout).toContain('stage 3 of 3');
     await noteAsInstalled(project);
     expect((await inDays(project, 3660, 'status')).status).toBe(0);

@@ -16,7 +16,7 @@ import { putAway } from '../store/state-change.js';
 import type { HostSettings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { certifiedHost, findStandingHosts, withHosts } from './hosts.js';
-import { changing, type GlobalOptions } from './run.js';
+import { changing, type Changing, type GlobalOptions } from './run.js';
 
 export interface RetireOptions extends GlobalOptions {
   /** As typed; if empty, all hosts with an old pin. */
@@ -25,7 +25,7 @@ export interface RetireOptions extends GlobalOptions {
 
 /** @throws settings, usage, contradiction, lock, files */
 export async function retire(options: RetireOptions, sys: Sys): Promise<void> {
-  await changing(options, sys, async ({ settings, inventory, at, commit }) => {
+  const work = async ({ settings, inventory, at, commit }: Changing): Promise<void> => {
     const named = findStandingHosts(settings, options.hosts, inventory.hosts);
     const chosen = named.length === 0 ? inventory.hosts : named.map((one) => certifiedHost(inventory, one));
     const pending = chosen.flatMap(({ host, previous, certificate, isRevoked }) =>
@@ -47,7 +47,9 @@ export async function retire(options: RetireOptions, sys: Sys): Promise<void> {
     const none = named.flatMap(({ hostname }) => (names.has(hostname) ? [] : [hostname]));
     if (none.length > 0) sys.say(`nothing to retire: no old pin of ${listSome(none)} is listed`);
     else if (names.size === 0) sys.say('nothing to retire: no old pin is listed');
-  });
+  };
+  // It may be what a new key for such a CA waits for.
+  await changing(options, sys, work, { fixes: ['expired', 'not-yet-valid'] });
 }
 
 interface Pending {

@@ -127,7 +127,9 @@ function whyRenew(basis: Basis, found: HostInventory, leaf: CertificateInfo, mes
   const renew = renewCommand(basis, found, isCaFirst, isEarly);
   if (found.previous === undefined) return { message, hint: renew };
   if (!isBlocked(found, settings)) return { message: `${message}; its old pin is still listed`, hint: renew };
-  const retire = whyRetire(basis, found);
+  // A host does not take a certificate that has expired.
+  const isNowhere = at >= leaf.notAfter;
+  const retire = whyRetire(isNowhere ? { ...basis, installation: () => undefined } : basis, found);
   const after = retire.hint.run[0] === 'retire' ? `, then ${renderHint(renew, settings.program)}` : '';
   return { message: `${message}; ${retire.message}`, hint: { ...retire.hint, after } };
 }

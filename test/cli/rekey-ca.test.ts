@@ -240,6 +240,19 @@ When every host is installed, stage 2 has the new CA sign every certificate:
     expect((await inDays(project, 3660, 'status')).status).toBe(0);
   });
 
+  it('of an expired CA waits for an old pin, which retire takes out', async () => {
+    project.settings(smallSettings({ postfix: { pin: 'certificate' } }));
+    succeed(await run('make'));
+    succeed(await run('renew', '--force', 'mailhost'));
+    succeed(await inDays(project, 3660, 'renew', '--ca', '--rekey'));
+    const waits = await inDays(project, 3660, 'renew', '--ca', '--rekey');
+    expect([waits.status, waits.stderr]).toEqual([1, expect.stringContaining(`relaycerts retire ${home}\n`)]);
+    // No host would take the new certificate, which has expired.
+    expect((await inDays(project, 3660, 'status')).stdout).toContain(`relaycerts retire ${home}, then`);
+    succeed(await inDays(project, 3660, 'retire', 'mailhost'));
+    expect(succeed(await inDays(project, 3660, 'renew', '--ca', '--rekey')).stdout).toContain('stage 2 of 3');
+  });
+
   it('refuses stage 3 while a certificate is of the old CA; make signs it', async () => {
     const leaf = `certs/smtp-client/${home}.crt.pem`;
     const before = project.read(leaf);

@@ -90,7 +90,10 @@ export function tlsFinding(
   said: readonly string[],
 ): Finding {
   if (kind === 'name-not-found') return findingOf(kind, hostname, { found: `as ${peer} sees it` });
-  return findingOf(kind, hostname, { port: String(port), address: `from ${peer}`, found: lastOf(said) });
+  // s_client(1) says when, below the error.
+  const until = kind === 'served-expired' ? said.find((line) => line.startsWith('notAfter=')) : undefined;
+  const found = until?.slice('notAfter='.length) ?? lastOf(said);
+  return findingOf(kind, hostname, { port: String(port), address: `from ${peer}`, found });
 }
 
 /** The last answer, if any; lines with `>` are what was asked. */

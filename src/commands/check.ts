@@ -35,7 +35,7 @@ import type { Sys } from '../sys/sys.js';
 import { judgeOpening } from './custody.js';
 import { makeDnsWork } from './dns-work.js';
 import { deployNames } from './deployed-hosts.js';
-import { findHost, findHosts, foundOf } from './hosts.js';
+import { findHost, findHosts, foundOf, revokedError } from './hosts.js';
 import { checkRelays } from './live-relays.js';
 import { noteInstalled } from './locked.js';
 import { reading, type GlobalOptions, type Work } from './run.js';
@@ -81,6 +81,7 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
       hint: { run: ['check', ...settings.smtpdServers.map(({ hostname }) => hostname)] },
     });
   }
+  if (from !== undefined && foundOf(inventory, from).isRevoked) throw revokedError(from, inventory.revoked);
   if (from !== undefined) reports.push(...(await checkFrom(settings, from, sys)));
   if (!options.offline && from === undefined) {
     reports.push(...(await checkThere(work, wanted, options)));

@@ -81,6 +81,8 @@ export async function takeBack(settings: Settings, { host, request }: HostInvent
 /** A host that made its request also has the key. */
 const keyPlaceOf = (request: unknown): KeyPlace => (request === undefined ? 'here' : 'host');
 
+const tooSlow = `it took longer than ${seconds / 60} minutes, and was stopped`;
+
 /** What to do about a host that cannot be worked on. */
 const hints = {
   unreachable: 'make sure that it is up, and that sshHost and sshPort in the settings are right',
@@ -95,7 +97,7 @@ function deliveredOf({ hostname }: HostSettings, outcome: Outcome): Delivered {
     return {
       kind: 'failed',
       id: unseenIds[outcome.kind],
-      message: `${hostname}: ${shorten(outcome.words)}`,
+      message: `${hostname}: ${outcome.kind === 'slow' ? tooSlow : shorten(outcome.words)}`,
       hint: hints[outcome.kind],
     };
   }

@@ -3,7 +3,7 @@
 // throughout, so that keys do not change meanwhile; a host that fails stays as it is, and the others proceed.
 
 import { factsFrom, judgeLook } from '../check/from-home.js';
-import { RelaycertsError, listSome } from '../errors.js';
+import { RelaycertsError } from '../errors.js';
 import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
 import {
@@ -15,7 +15,6 @@ import {
   nextVisits,
   unmadeRelay,
   withKept,
-  type DeployedHost,
   type Visit,
 } from '../plan/deployment.js';
 import type { HostInventory } from '../plan/inventory.js';
@@ -31,7 +30,7 @@ import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
 import { deliver } from './deliver.js';
 import { deployedHosts } from './deployed-hosts.js';
-import { isAgreed, tell, type DeployOptions, type Deployment } from './deployment.js';
+import { isAgreed, tell, warnOfContainers, warnOfInvalid, type DeployOptions, type Deployment } from './deployment.js';
 import {
   findHost,
   findHosts,
@@ -147,6 +146,10 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   const visits = allVisits(all, only, sys.now());
   if (canary !== undefined && !visits.some(({ hostname }) => hostname === canary)) throw idleCanary(canary, options);
   const reached = new Set(visits.map(({ hostname }) => hostname));
+  warnOfInvalid(
+    inventory.hosts.filter(({ host }) => reached.has(host.hostname)),
+    sys,
+  );
   const waiting = open.map(({ hostname }) => hostname).filter((hostname) => !reached.has(hostname));
   // With no visit there is nothing to ask about, and the result says what waits.
   if (reached.size > 0 && !(await isAgreed(deployment, visits, planText(all, visits, waiting)))) return undefined;
@@ -234,16 +237,6 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     }
   }
   return [...reports.values()];
-}
-
-function warnOfContainers(all: readonly DeployedHost[], containers: ReadonlySet<HostName>, sys: Sys): void {
-  const open = all.filter((host) => containers.has(host.hostname) && !isDone(host)).map(({ hostname }) => hostname);
-  const [first] = open;
-  if (first === undefined) return;
-  sys.warn(`deploy installs nothing in containers: ${listSome(open)}`, {
-    run: ['export', 'docker', first],
-    ...(open.length === 1 ? {} : { after: ', and the same for the others' }),
-  });
 }
 
 /**

@@ -1,9 +1,11 @@
-// What a deployment works with, and its two words to the user: the question before anything is done, and the result. What
-// is done on which host is in deploy.ts, or in undeploy.ts for --undo.
+// What a deployment works with, and its words to the user: warnings and the question before anything is done, and the
+// result. What is done on which host is in deploy.ts, or in undeploy.ts for --undo.
 
+import { listSome } from '../errors.js';
 import type { HostName } from '../names.js';
-import type { Visit } from '../plan/deployment.js';
-import type { Inventory } from '../plan/inventory.js';
+import { isDone, type DeployedHost, type Visit } from '../plan/deployment.js';
+import type { HostInventory, Inventory } from '../plan/inventory.js';
+import { isValidAt } from '../plan/leaf-days.js';
 import type { Bundles } from '../plan/plan.js';
 import { reportsJson, type Report } from '../render/deployment.js';
 import type { Settings } from '../settings/settings.js';
@@ -65,4 +67,28 @@ export async function isAgreed(deployment: Deployment, visits: readonly Visit[],
     declined: 'no host was changed',
   });
   return true;
+}
+
+/** Their hosts refuse them, and do not know whether it is for the clock or a renewal to fix. */
+export function warnOfInvalid(hosts: readonly HostInventory[], sys: Sys): void {
+  const at = sys.now();
+  const invalid = hosts.flatMap(({ host, certificate }) =>
+    certificate === undefined || isValidAt(certificate.info, at) ? [] : [host.hostname],
+  );
+  if (invalid.length === 0) return;
+  sys.warn(`by this machine's clock, the certificates here are not valid now: ${listSome(invalid)}`, {
+    run: ['status'],
+    before: 'what to do about each:',
+  });
+}
+
+/** They get what `export docker` writes. */
+export function warnOfContainers(all: readonly DeployedHost[], containers: ReadonlySet<HostName>, sys: Sys): void {
+  const open = all.filter((host) => containers.has(host.hostname) && !isDone(host)).map(({ hostname }) => hostname);
+  const [first] = open;
+  if (first === undefined) return;
+  sys.warn(`deploy installs nothing in containers: ${listSome(open)}`, {
+    run: ['export', 'docker', first],
+    ...(open.length === 1 ? {} : { after: ', and the same for the others' }),
+  });
 }

@@ -13,7 +13,7 @@ import { caStageOf, isOfFormerCa, renewCaArgs, trustedCas } from '../plan/ca-rek
 import { CertificateStep } from '../plan/host-step.js';
 import { judgeInstallation } from '../plan/installed.js';
 import type { FoundCa, Inventory } from '../plan/inventory.js';
-import { leafDays } from '../plan/leaf-days.js';
+import { isValidAt, leafDays } from '../plan/leaf-days.js';
 import { isBlocked, retiredWords, stillListed } from '../plan/retirement.js';
 import { clockWarnings } from '../plan/warnings.js';
 import { renderCaStage, type CaStage } from '../render/ca-renewal.js';
@@ -43,7 +43,7 @@ export async function rekeyCa(options: CaOptions, sys: Sys): Promise<void> {
       const told: CaStage = {
         stage,
         trusted: trustedCas(step.after).map(({ info }) => info.commonName ?? ''),
-        hasExpired: certifiedCa(step.after).info.notAfter < at,
+        isInvalid: !isValidAt(certifiedCa(step.after).info, at),
       };
       await commit({
         ...step,
@@ -51,7 +51,7 @@ export async function rekeyCa(options: CaOptions, sys: Sys): Promise<void> {
           renewalAnswer(inventory, step.after, {
             rekey: true,
             ca: { info: certifiedCa(step.after).info, trusted: told.trusted, stage },
-            install,
+            install: told.isInvalid ? [] : install,
             retire: [],
             next: stage === 3 ? null : commandText(settings.program, renewCaArgs(step.after)),
           }),
@@ -123,7 +123,8 @@ async function takeOver(work: Work, given: Secret | undefined): Promise<Stage> {
     const { message, hint } = stillListed(settings, pending.host);
     throw new RelaycertsError('contradiction', message, { hint });
   }
-  assertInstalled(work, 1);
+  // With a CA that is not valid now, no host talks to another, and deploy would bring them nothing that works.
+  if (isValidAt(caCertificate.info, at)) assertInstalled(work, 1);
   const state: Inventory = {
     ...inventory,
     caKey: nextCa.key,

@@ -47,6 +47,9 @@ export async function renewCa(options: CaOptions, sys: Sys): Promise<void> {
       const name = info.commonName ?? settings.ca.commonName;
       const after = { ...inventory, caCertificate: { path, info } };
       const isAwaited = after.hosts.some((one) => isForMake(one, after));
+      const hasExpired = after.hosts.some(
+        ({ certificate, isRevoked }) => !isRevoked && certificate !== undefined && certificate.info.notAfter <= at,
+      );
       await commit({
         after,
         entries: [entryOf('renewed', 'ca', name, info, at)],
@@ -60,7 +63,7 @@ export async function renewCa(options: CaOptions, sys: Sys): Promise<void> {
             retire: [],
             next: isAwaited ? commandText(settings.program, ['make']) : null,
           }),
-        tell: (install) => renderCaRenewal(settings, before, install, isAwaited, at),
+        tell: (install) => renderCaRenewal(settings, before, install, { isAwaited, hasExpired, at }),
         done: [{ what: `made a new CA certificate for the same key, ${validDays} days`, path }],
       });
     },

@@ -1,17 +1,22 @@
 // `relaycerts retire`: ends a rekey. The old key's pin leaves the table; the certificate is kept in certs/retired/,
 // because nobody can make it again. No key is needed.
 
+import type { CertificateInfo } from '../certificate/certificate.js';
 import { listSome } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
+import type { HostName } from '../names.js';
 import { hostsIn } from '../plan/install.js';
-import { retiredWords } from '../plan/retirement.js';
+import { seenHostOf, type SeenHost } from '../plan/installed.js';
+import { notThereWarning, retiredWords } from '../plan/retirement.js';
 import { installParagraph, renderNowRun } from '../render/now-run.js';
+import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
 import { hostEntry } from '../store/ledger.js';
 import { putAway } from '../store/state-change.js';
+import type { HostSettings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { certifiedHost, findStandingHosts, withHosts } from './hosts.js';
-import { changing, type GlobalOptions } from './run.js';
+import { changing, type Changing, type GlobalOptions } from './run.js';
 
 export interface RetireOptions extends GlobalOptions {
   /** As typed; if empty, all hosts with an old pin. */
@@ -20,14 +25,15 @@ export interface RetireOptions extends GlobalOptions {
 
 /** @throws settings, usage, contradiction, lock, files */
 export async function retire(options: RetireOptions, sys: Sys): Promise<void> {
-  await changing(options, sys, async ({ settings, inventory, at, commit }) => {
+  const work = async ({ settings, inventory, at, commit }: Changing): Promise<void> => {
     const named = findStandingHosts(settings, options.hosts, inventory.hosts);
     const chosen = named.length === 0 ? inventory.hosts : named.map((one) => certifiedHost(inventory, one));
-    const pending = chosen.flatMap(({ host, previous, isRevoked }) =>
-      previous === undefined || isRevoked ? [] : [{ host, info: previous.info }],
+    const pending = chosen.flatMap(({ host, previous, certificate, isRevoked }) =>
+      previous === undefined || isRevoked ? [] : [{ host, info: previous.info, next: certificate?.info }],
     );
     const names = new Set(pending.map(({ host }) => host.hostname));
     const layout = layoutOf(settings);
+    warnOfOldKeys(pending, readInstalled(layout).hosts, sys);
     const rows = pending.map(({ host, info }) => ({ host: host.hostname, serial: info.serial }));
     await commit({
       after: withHosts(inventory, [...names], { previous: undefined }),
@@ -41,5 +47,24 @@ export async function retire(options: RetireOptions, sys: Sys): Promise<void> {
     const none = named.flatMap(({ hostname }) => (names.has(hostname) ? [] : [hostname]));
     if (none.length > 0) sys.say(`nothing to retire: no old pin of ${listSome(none)} is listed`);
     else if (names.size === 0) sys.say('nothing to retire: no old pin is listed');
+  };
+  // It may be what a new key for such a CA waits for.
+  await changing(options, sys, work, { fixes: ['expired', 'not-yet-valid'] });
+}
+
+interface Pending {
+  readonly host: HostSettings;
+  /** Its new certificate. */
+  readonly next: CertificateInfo | undefined;
+}
+
+function warnOfOldKeys(pending: readonly Pending[], installed: ReadonlyMap<HostName, SeenHost>, sys: Sys): void {
+  const late = pending.flatMap(({ host, next }) => {
+    const seen = seenHostOf(installed, host)?.certificate;
+    const isThere = seen === undefined || seen === next?.digest('certificate').toString('hex');
+    return isThere ? [] : [host.hostname];
   });
+  if (late.length === 0) return;
+  const { message, hint } = notThereWarning(late);
+  sys.warn(message, hint);
 }

@@ -12,7 +12,7 @@ import { caStageOf, isOfFormerCa, renewCaArgs } from './ca-rekey.js';
 import { unappliedToCa } from './drift.js';
 import { describeFlaw } from './findings.js';
 import type { Inventory } from './inventory.js';
-import { daysLeft } from './leaf-days.js';
+import { daysLeft, isValidAt } from './leaf-days.js';
 import type { Basis, Verdict } from './states.js';
 import { isCutting } from './warnings.js';
 
@@ -71,15 +71,18 @@ function caRekeyNext(settings: Settings, inventory: Inventory, at: Date): Proble
   switch (caStageOf(inventory)) {
     case 0:
       return undefined;
-    case 1:
+    case 1: {
+      const isUsable = inventory.caCertificate !== undefined && isValidAt(inventory.caCertificate.info, at);
       if (isNextCaUseless(settings, inventory, at)) {
         const message = 'the new CA beside it cannot take over, or does not match the settings';
         return { message, hint: { ...rekey, before: 'to make another:' } };
       }
+      // A CA that is not valid now is replaced at once.
       return {
         message: 'a new CA waits beside it',
-        hint: { ...rekey, before: 'when every host has the CA file with both:' },
+        hint: isUsable ? { ...rekey, before: 'when every host has the CA file with both:' } : rekey,
       };
+    }
     case 2:
       return inventory.hosts.some((found) => isOfFormerCa(found, inventory))
         ? { message: 'some certificates are still from the previous CA', hint: { run: ['make'] } }

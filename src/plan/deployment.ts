@@ -44,7 +44,8 @@ export interface Choice {
  * hosts that may not be visited. Relays come before clients, because a relay must know things before a client uses
  * them.
  */
-export function nextVisits(hosts: readonly DeployedHost[], { failed, only }: Choice): readonly Visit[] {
+export function nextVisits(all: readonly DeployedHost[], { failed, only }: Choice): readonly Visit[] {
+  const hosts = all.map((host) => (trustsNobody(host) ? { ...host, seen: undefined } : host));
   const reached = hosts.filter(({ hostname }) => !failed.has(hostname));
   const open = reached.filter((host) => !isDone(host) && only?.has(host.hostname) !== false);
   const relays = reached.filter(({ role }) => role === 'smtpd-server');
@@ -82,6 +83,9 @@ export function nextVisits(hosts: readonly DeployedHost[], { failed, only }: Cho
   const [first] = open.toSorted((one, other) => rank(one) - rank(other));
   return open.filter((host) => host.role === first?.role).map(({ hostname }) => ({ hostname, files: 'all' }));
 }
+
+/** Nothing works there that a visit could stop, such as on a host that has only made its key: it is as one never seen. */
+const trustsNobody = ({ seen }: DeployedHost): boolean => seen?.authorities.length === 0;
 
 const nameOf = ({ hostname }: DeployedHost): HostName => hostname;
 

@@ -125,8 +125,10 @@ export function dkimStage(
   if (former.length === 0) return { kind: 'make' };
   const late = signers.filter(({ wanted, seen }) => seen?.dkim !== wanted).map(({ hostname }) => hostname);
   if (late.length > 0) return { kind: 'retire', keys: former, wait: { kind: 'hosts', hosts: late } };
-  const times = [...former.map(({ since }) => since), ...signers.flatMap(({ seen }) => seen?.dkimSince ?? [])];
-  const time = new Date(Math.max(...times.map(Number)) + formerDays * dayMs);
+  // A switch in the future was made with a clock that was ahead; the next look at each signer says since when.
+  const switches = former.map(({ since }) => since).filter((since) => since <= at);
+  const times = [...switches, ...signers.flatMap(({ seen }) => seen?.dkimSince ?? [])].map(Number);
+  const time = new Date((times.length === 0 ? Number(at) : Math.max(...times)) + formerDays * dayMs);
   return { kind: 'retire', keys: former, wait: at < time ? { kind: 'until', time } : undefined };
 }
 

@@ -4,6 +4,7 @@
 import { findHostName, parseSshHost, parseSshUser, type HostName } from '../names.js';
 import { hostsOf, programUsers, type HostSettings, type Role, type Settings, type Ssh } from '../settings/settings.js';
 import type { MailProgram } from '../settings/settings.js';
+import type { SeenHost } from './installed.js';
 import type { IssuedCertificate, Stranger } from './inventory.js';
 
 export interface FormerHost {
@@ -38,11 +39,11 @@ export function formerHosts(
   return [...found.values()];
 }
 
-/** The settings as if this host were still in them. `known` is how it was reached when it was last seen. */
+/** The settings as if this host were still in them; `known` is what was last noted of it. */
 export function withFormerHost(
   settings: Settings,
   { hostname, role, program }: FormerHost,
-  known: Ssh | undefined,
+  known: Pick<SeenHost, 'ssh' | 'container'> | undefined,
 ): Settings {
   const root: Ssh = {
     isLocal: false,
@@ -54,9 +55,9 @@ export function withFormerHost(
   const host = {
     hostname,
     altNames: [],
-    container: undefined,
+    container: known?.container,
     isInbound: false,
-    ssh: known ?? root,
+    ssh: known?.ssh ?? root,
     tlsLogLevel: 1,
   };
   const [{ port }] = settings.smtpdServers;

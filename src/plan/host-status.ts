@@ -11,10 +11,10 @@ import { whyNotYet } from './ca-status.js';
 import { describeFinding } from './findings.js';
 import type { Installation, InstalledPart } from './installed.js';
 import { isKnownRight, type HostInventory } from './inventory.js';
-import { daysLeft } from './leaf-days.js';
+import { daysLeft, endsWithCa } from './leaf-days.js';
 import { heldBack, isCuredByMake } from './reissue.js';
-import { endsWithCa } from './renew.js';
 import { isBlocked, newThing } from './retirement.js';
+import type { HostSettings } from '../settings/settings.js';
 import type { Basis, Verdict } from './states.js';
 
 export function judgeHost(basis: Basis, found: HostInventory): Verdict {
@@ -22,7 +22,10 @@ export function judgeHost(basis: Basis, found: HostInventory): Verdict {
   if (isKnownRight(found, inventory)) return judgeDates(basis, found);
   const { host, certificate, key, request, previous } = found;
   const { hostname } = host;
-  if (found.isRevoked) return ['revoked', { message: 'make skips it, unless make --again names it' }];
+  if (found.isRevoked) {
+    const again = inventory.revoked.ownKey.has(hostname) ? 'sign --again has its new request' : 'make --again names it';
+    return ['revoked', { message: `make skips it, unless ${again}` }];
+  }
   const hold = heldBack(settings, inventory, found);
   const cure = hold ?? { message: 'there is no certificate yet', hint: { run: ['make'] } };
   if (certificate === undefined) return ['missing', cure];
@@ -85,9 +88,8 @@ function judgeInstalled(basis: Basis, found: HostInventory, { serial, notBefore 
   const { at, issued, installation } = basis;
   const state = installation(found);
   if (state === undefined || state.kind === 'installed') return ['ok'];
-  // Of all hosts: it knows which come first, and looks first at what is there.
-  const { container, hostname } = found.host;
-  const hint: Command = { run: container === undefined ? ['deploy'] : ['export', 'docker', hostname] };
+  const { container } = found.host;
+  const hint = installCommand(found.host);
   // The ledger is a log, and may have been lost.
   const made = `made ${agoText(issued.issuedAt(serial) ?? notBefore, at)}`;
   if (state.kind === 'never-seen') {
@@ -98,6 +100,11 @@ function judgeInstalled(basis: Basis, found: HostInventory, { serial, notBefore 
   const seen = container === undefined ? 'seen' : 'exported';
   const message = `${made}; ${seen} ${agoText(state.seen, at)} with another ${other}${whoseStillRelay(basis, state)}`;
   return ['not-installed', { message, hint }];
+}
+
+/** Of all hosts: deploy knows which come first, and looks first at what is there. */
+function installCommand({ container, hostname }: HostSettings): Command {
+  return { run: container === undefined ? ['deploy'] : ['export', 'docker', hostname] };
 }
 
 /** Clients revoked after this relay was seen with its present table. */
@@ -120,8 +127,10 @@ function whyRenew(basis: Basis, found: HostInventory, leaf: CertificateInfo, mes
   const renew = renewCommand(basis, found, isCaFirst, isEarly);
   if (found.previous === undefined) return { message, hint: renew };
   if (!isBlocked(found, settings)) return { message: `${message}; its old pin is still listed`, hint: renew };
-  const retire = whyRetire(basis, found);
-  const after = `, then ${renderHint(renew, settings.program)}`;
+  // A host does not take a certificate that has expired.
+  const isNowhere = at >= leaf.notAfter;
+  const retire = whyRetire(isNowhere ? { ...basis, installation: () => undefined } : basis, found);
+  const after = retire.hint.run[0] === 'retire' ? `, then ${renderHint(renew, settings.program)}` : '';
   return { message: `${message}; ${retire.message}`, hint: { ...retire.hint, after } };
 }
 
@@ -146,17 +155,23 @@ function renewCommand(
   return caStageOf(inventory) > 0 ? { run } : { run, after: `, then ${commandText(program, renew)}` };
 }
 
-/** The command that ends the period with two pins. */
-function whyRetire({ settings, inventory, relays, installation }: Basis, found: HostInventory) {
+interface RetireProblem extends Problem {
+  readonly hint: Command;
+}
+
+/** The command that ends the period with two pins, once the hosts that lack a pin or the new key are installed. */
+function whyRetire({ settings, inventory, relays, installation }: Basis, found: HostInventory): RetireProblem {
   const { hostname, role } = found.host;
   const thing = newThing(settings, found.host);
   const hint = { run: ['retire', hostname], before: `when mail flows with the new ${thing}:` };
   const isRelay = role === 'smtpd-server';
   const homes = inventory.hosts.filter(({ host }) => host.role === 'smtp-client' && host.isInbound);
-  const isThere = [...(isRelay ? homes : relays), found].every(
-    (one) => (installation(one)?.kind ?? 'installed') === 'installed',
+  const late = [...(isRelay ? homes : relays), found].find(
+    (one) => (installation(one)?.kind ?? 'installed') !== 'installed',
   );
+  const message = `${thing} change in progress, both pins listed`;
+  if (late === undefined) return { message, hint };
   const first = isRelay ? homes.map(({ host }) => host.hostname).join(', ') : 'the relays';
-  const order = isThere || first === '' ? '' : `; install ${first} first, then ${hostname}`;
-  return { message: `${thing} change in progress, both pins listed${order}`, hint };
+  const order = first === '' ? '' : `; install ${first} first, then ${hostname}`;
+  return { message: `${message}${order}`, hint: installCommand(late.host) };
 }

@@ -16,3 +16,13 @@ export function leafDays({ ca, certificates }: Settings, signer: CertificateInfo
 export function daysLeft({ notAfter }: CertificateInfo, at: Date): number {
   return Math.floor((notAfter.getTime() - at.getTime()) / day);
 }
+
+/** True if a new certificate of this CA would not end later. */
+export function endsWithCa(leaf: CertificateInfo, ca: CertificateInfo): boolean {
+  return ca.notAfter <= leaf.notAfter;
+}
+
+/** True if a certificate has begun and not ended. */
+export function isValidAt({ notBefore, notAfter }: CertificateInfo, at: Date): boolean {
+  return notBefore <= at && at < notAfter;
+}

@@ -124,7 +124,7 @@ export function planMake(
   const validDays = leafDays(settings, inventory.caCertificate?.info, at);
   for (const found of inventory.hosts) {
     if (found.isRevoked) continue;
-    ofHosts.push(...hostWarnings(found, settings, at));
+    ofHosts.push(...hostWarnings(found, inventory, settings, at));
     if (isKnownRight(found, inventory) || !isForMake(found, inventory)) continue;
     const hold = heldBack(settings, inventory, found);
     if (hold !== undefined) {

@@ -6,7 +6,7 @@ import type { HostName } from '../names.js';
 import type { Settings } from '../settings/settings.js';
 import { CertificateStep } from './host-step.js';
 import type { HostInventory } from './inventory.js';
-import { daysLeft, leafDays } from './leaf-days.js';
+import { daysLeft, endsWithCa, leafDays } from './leaf-days.js';
 import { isBlocked } from './retirement.js';
 
 export interface Renewals {
@@ -44,9 +44,4 @@ export function planRenewals(
     else steps.push(new CertificateStep(found, 'renewed', validDays));
   }
   return { steps, notDue, capped, blocked };
-}
-
-/** True if a new certificate of this CA would not end later. */
-export function endsWithCa(leaf: CertificateInfo, ca: CertificateInfo): boolean {
-  return ca.notAfter <= leaf.notAfter;
 }

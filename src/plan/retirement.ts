@@ -1,7 +1,7 @@
 // The period between a new pin and the end of the old one: both are listed, and hosts must be installed in order so
 // that no mail waits. Pure.
 
-import type { Command } from '../errors.js';
+import { listSome, type Command } from '../errors.js';
 import type { HostName } from '../names.js';
 import { type HostSettings, type Settings } from '../settings/settings.js';
 import type { HostInventory, Inventory } from './inventory.js';
@@ -39,6 +39,15 @@ export function stillListed(
 /** True if the certificate is pinned and its old pin still listed: the table has room for one, which would be lost. */
 export function isBlocked({ host, previous }: HostInventory, { postfix }: Settings): boolean {
   return postfix.pin === 'certificate' && host.role === 'smtp-client' && previous !== undefined;
+}
+
+/** Warns of hosts that were last seen without their new certificate: once the old pin is out, their mail waits. */
+export function notThereWarning(names: readonly HostName[]): { readonly message: string; readonly hint: Command } {
+  const many = names.length > 1;
+  return {
+    message: `${listSome(names)} ${many ? 'were' : 'was'} last seen without ${many ? 'their' : 'its'} new certificate, and the old pin will be refused`,
+    hint: { run: ['deploy'] },
+  };
 }
 
 /** Those of these hosts whose old pin is still listed, and is retired once mail flows. */

@@ -13,11 +13,21 @@ import { caStageOf } from './ca-rekey.js';
 import type { FormerHost } from './former-hosts.js';
 import type { SeenHost } from './installed.js';
 import type { HostInventory, Inventory, Opening } from './inventory.js';
-import { daysLeft } from './leaf-days.js';
+import { daysLeft, endsWithCa } from './leaf-days.js';
 
 /** Warnings about a host's certificate and the contents of its bundle. */
-export function hostWarnings(found: HostInventory, settings: Settings, at: Date): readonly Problem[] {
-  return [...leftoverWarnings(found, settings), ...expiryWarnings(found, settings, at)];
+export function hostWarnings(
+  found: HostInventory,
+  inventory: Inventory,
+  settings: Settings,
+  at: Date,
+): readonly Problem[] {
+  const ca = inventory.caCertificate?.info;
+  const leaf = found.certificate?.info;
+  // The warning about the CA covers what ends with it, and `renew` would refuse that.
+  const isOfCa = ca !== undefined && leaf !== undefined && caStageOf(inventory) === 0 && endsWithCa(leaf, ca);
+  const isCovered = isOfCa && at >= leaf.notBefore;
+  return [...leftoverWarnings(found, settings), ...(isCovered ? [] : expiryWarnings(found, settings, at))];
 }
 
 function leftoverWarnings(found: HostInventory, settings: Settings): readonly Problem[] {

@@ -5,8 +5,8 @@
 
 : "${host:?}" "${folder:?}" "${key:?}" "${certificate:?}" "${ca:?}" "${sender?}" "${greeting:?}" "${recipients:?}"
 
-# What others say must not read as messages of the script that this may be part of.
-lines() { head -n 200 | cut -b 1-1000 | sed 's/relaycerts:/relaycerts;/g; s/^/ /'; }
+# What others say must not read as messages of the script that this may be part of. Their lines end with CR.
+lines() { tr -d '\r' | head -n 200 | cut -b 1-1000 | sed 's/relaycerts:/relaycerts;/g; s/^/ /'; }
 
 # Copies openssl's output to descriptor 4, up to the end of a reply.
 await_reply() {

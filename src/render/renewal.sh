@@ -13,9 +13,15 @@ export LC_ALL PATH
 exec 9>"$folder/renewal.lock"
 flock -n 9 || exit 0
 
-# If a person is needed (a card, the password of a key), this fails a month before anything expires.
+# If a person is needed (a card, the password of a key), this fails a month before anything expires. What could be
+# renewed is installed even if something else could not. status says what to do, and knows what check cannot see, such
+# as a container with an older certificate.
 work() {
-  relaycerts_here --wait 600 renew --due && relaycerts_here --wait 600 deploy --yes && relaycerts_here check
+  relaycerts_here --wait 600 renew --due
+  renewed=$?
+  relaycerts_here --wait 600 deploy --yes && relaycerts_here check
+  installed=$?
+  relaycerts_here status --due && [ "$renewed$installed" = 00 ]
 }
 
 if said=$(work 2>&1); then

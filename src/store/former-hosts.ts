@@ -26,5 +26,5 @@ export async function withFormerHosts(settings: Settings, words: readonly string
   if (unknown.size === 0) return settings;
   const former = (await readFormerHosts(settings)).filter(({ hostname }) => unknown.has(hostname));
   const { hosts: seen } = readInstalled(layoutOf(settings));
-  return former.reduce((named, one) => withFormerHost(named, one, seen.get(one.hostname)?.ssh), settings);
+  return former.reduce((named, one) => withFormerHost(named, one, seen.get(one.hostname)), settings);
 }

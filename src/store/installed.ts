@@ -80,7 +80,8 @@ export function installedChange(
       continue;
     }
     const old = before.get(hostname);
-    const dkimSince = old?.dkim === content.dkim ? old?.dkimSince : content.seen;
+    const isSame = old?.dkim === content.dkim && !(old?.dkimSince !== undefined && old.dkimSince > content.seen);
+    const dkimSince = isSame ? old?.dkimSince : content.seen;
     hosts.set(hostname, {
       ...content,
       ...(content.dkim === undefined || dkimSince === undefined ? {} : { dkimSince }),

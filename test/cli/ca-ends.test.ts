@@ -57,5 +57,8 @@ it('a CA with no more days than its leaves is named only when due', async () => 
   expect(stderr).toContain('certificate of mailhost.example.org, 300 days');
   expect(stderr).not.toContain('warning');
   expect((await inDays(100, 'make')).stderr).not.toContain('warning');
-  expect((await inDays(280, 'make')).stderr).toMatch(/warning: the CA expires on .*, in 19 days/u);
+  const due = (await inDays(280, 'make')).stderr;
+  expect(due).toMatch(/warning: the CA expires on .*, in 19 days/u);
+  // `renew` of a host would be refused.
+  expect(due).not.toContain('relaycerts renew mailhost');
 });

@@ -68,6 +68,13 @@ describe("a host's certificate", () => {
     );
   });
 
+  it('deploy says so before any host refuses it', async () => {
+    const { stderr } = succeed(await run('deploy', '--dry-run'));
+    expect(stderr).toBe(
+      `relaycerts: warning: by this machine's clock, the certificates here are not valid now: ${home}\nrelaycerts: hint: what to do about each: relaycerts status\n`,
+    );
+  });
+
   it('the hint fixes it, for the same key', async () => {
     const key = project.read(`certs/smtp-client/${home}.key.pem`);
     succeed(await run('renew', home, '--force'));

@@ -1,7 +1,7 @@
 // `relaycerts deploy` before it reaches a host: what it refuses, and what it says of hosts that it cannot reach; and which
 // hosts of a fleet it visits. What it does on hosts is in test/e2e.
 
-import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deploy } from '../../src/commands/deploy.js';
@@ -85,6 +85,18 @@ describe('deploy', () => {
     expect(succeed(await project.run(['deploy', 'relayhost', 'mailhost', '--dry-run'])).stdout).toBe(
       'to install, in this order:\n  1. relayhost.example.org: everything\nwaiting for other hosts: mailhost.example.org\n',
     );
+  });
+
+  it('says in words that a visit took too long', async () => {
+    const ssh = join(project.folder, '../bin/ssh');
+    // As the time limit ends it.
+    writeFileSync(ssh, '#!/bin/sh\nkill -9 $$\n');
+    chmodSync(ssh, 0o755);
+    const { status, stderr } = await project.run(['deploy', 'relayhost', '--yes']);
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringContaining('warning: relayhost.example.org: it took longer than 10 minutes, and was stopped\n'),
+    ]);
   });
 
   it('--undo names the hosts in the order in which it visits them', async () => {

@@ -9,6 +9,7 @@ import { answerOf, certificatesOf } from '../support/answer.js';
 import { variablesOf } from '../support/env-file.js';
 import { commandsIn } from '../support/now-run.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
+import { succeed } from '../support/succeed.js';
 
 const settings = smallSettings({
   smtpdServers: [
@@ -280,4 +281,19 @@ describe('a container', () => {
     expect(removed.stdout).toContain('Then stop the container of home4.example.org');
     expect(removed.stdout).not.toContain('ssh');
   });
+});
+
+it('of a host that left the settings: what undoes it, until it is removed', async () => {
+  const left = makeProject(settings);
+  const run = (...args: readonly string[]) => left.run(args);
+  succeed(await run('make'));
+  succeed(await run('export', 'docker', 'home2'));
+  left.settings({ ...settings, smtpClients: [{ hostname: 'plain' }] });
+  expect((await run('status')).stderr).toContain('hint: relaycerts deploy --undo home2.example.org; then');
+  expect((await run('deploy', '--undo', 'home2', '--yes')).stderr).toBe(
+    'relaycerts: error: home2.example.org runs in a container, where deploy installs nothing\nrelaycerts: hint: relaycerts show home2.example.org --undo\n',
+  );
+  expect(succeed(await run('show', 'home2.example.org', '--undo')).stdout).toContain('docker compose down');
+  expect(succeed(await run('remove', 'home2')).stdout).toContain('stop the container of home2.example.org');
+  left.remove();
 });

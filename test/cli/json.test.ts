@@ -3,10 +3,11 @@
 
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sections } from '../../src/render/sections.js';
 import { answerOf, schemaFile } from '../support/answer.js';
 import { leafCommands } from '../support/command-tree.js';
 import { putMade } from '../support/made-project.js';
-import { makeProject, type Project } from '../support/project.js';
+import { makeProject, smallSettings, type Project } from '../support/project.js';
 
 let project: Project;
 beforeAll(async () => {
@@ -34,6 +35,24 @@ describe('the contract', () => {
       expect(oneOf).toContainEqual({ $ref: `#/definitions/${name}` });
       expect(document).toContain(`\n- \`${name}\`: `);
     }
+  });
+
+  it('has every section of show that is data', async () => {
+    const full = makeProject(
+      smallSettings({
+        inbound: { home: 'mailhost', via: 'tunnel' },
+        dkim: { signAt: 'relay' },
+        relayPort25: { dnsbl: ['zen.spamhaus.org'] },
+      }),
+    );
+    await full.run(['make']);
+    for (const section of sections.filter((one) => one !== 'renewal-timer')) {
+      const { stdout } = await full.run(['show', '--section', section, '--json']);
+      const { hosts } = answerOf<{ readonly hosts: readonly { readonly sections: object }[] }>(stdout);
+      // config is of other mail programs than Postfix.
+      expect(hosts.some((host) => section in host.sections)).toBe(section !== 'config');
+    }
+    full.remove();
   });
 
   it('refuses what has a field more, or one less', () => {

@@ -217,9 +217,12 @@ When every host is installed, stage 2 has the new CA sign every certificate:
   });
 
   it('names the way on if the CA has expired; mail waits for stage 2', async () => {
+    await noteAsInstalled(project);
     const begun = await inDays(project, 3660, 'renew', '--ca', '--rekey');
     expect(begun.stdout).toContain('stage 1 of 3');
-    expect(begun.stdout).toContain(`"${first}" has expired: mail waits until stage 2 is installed everywhere.\n`);
+    expect(begun.stdout).toContain(`"${first}" is not valid now: mail waits until stage 2 is installed everywhere.\n`);
+    // `deploy` refuses such a CA.
+    expect(commandsIn(begun.stdout)).toEqual(['relaycerts renew --ca --rekey']);
     for (const args of [['make'], ['renew'], ['renew', '--ca']]) {
       const { status, stderr } = await inDays(project, 3660, ...args);
       expect([status, /hint: (?:to continue: )?relaycerts renew --ca( --rekey)?\n/u.exec(stderr)?.[1]]).toEqual([
@@ -229,11 +232,25 @@ When every host is installed, stage 2 has the new CA sign every certificate:
     }
     const ca = certificatesOf<Row>(await inDays(project, 3660, 'status', '--json')).find(({ role }) => role === 'ca');
     expect(ca).toMatchObject({ state: 'expired' });
-    expect(ca?.why).toMatch(/a new CA waits beside it; .*: relaycerts renew --ca --rekey$/u);
+    expect(ca?.why).toMatch(/a new CA waits beside it: relaycerts renew --ca --rekey$/u);
     expect(succeed(await inDays(project, 3660, 'renew', '--ca', '--rekey')).stdout).toContain('stage 2 of 3');
+    await noteAsInstalled(project);
     expect(succeed(await inDays(project, 3660, 'renew', '--ca', '--rekey')).stdout).toContain('stage 3 of 3');
     await noteAsInstalled(project);
     expect((await inDays(project, 3660, 'status')).status).toBe(0);
+  });
+
+  it('of an expired CA waits for an old pin, which retire takes out', async () => {
+    project.settings(smallSettings({ postfix: { pin: 'certificate' } }));
+    succeed(await run('make'));
+    succeed(await run('renew', '--force', 'mailhost'));
+    succeed(await inDays(project, 3660, 'renew', '--ca', '--rekey'));
+    const waits = await inDays(project, 3660, 'renew', '--ca', '--rekey');
+    expect([waits.status, waits.stderr]).toEqual([1, expect.stringContaining(`relaycerts retire ${home}\n`)]);
+    // No host would take the new certificate, which has expired.
+    expect((await inDays(project, 3660, 'status')).stdout).toContain(`relaycerts retire ${home}, then`);
+    succeed(await inDays(project, 3660, 'retire', 'mailhost'));
+    expect(succeed(await inDays(project, 3660, 'renew', '--ca', '--rekey')).stdout).toContain('stage 2 of 3');
   });
 
   it('refuses stage 3 while a certificate is of the old CA; make signs it', async () => {

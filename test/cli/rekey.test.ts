@@ -70,9 +70,7 @@ Once mail flows with the new certificate, run:
     ]);
     const row = rowsOf(await run('status', '--json')).find(({ host }) => host === home);
     expect(row).toMatchObject({ state: 'pending' });
-    expect(row?.why).toMatch(
-      /certificate change in progress.*relays first, then mailhost.*: relaycerts retire mailhost/u,
-    );
+    expect(row?.why).toMatch(/certificate change in progress.*relays first, then mailhost.*: relaycerts deploy$/u);
     const again = await expectLeft('renew', '--force', 'mailhost');
     expect(commandsIn(again.stdout)).toEqual(['relaycerts retire mailhost']);
     // A new key was asked for and does not exist: this is not a rekey in progress.
@@ -125,6 +123,7 @@ Once mail flows with the new certificate, run:
     );
     expect(eventsFrom(project, lines)).toHaveLength(2);
     expect(pinsListed(project).filter(([, name]) => name === home)).toEqual(pins);
+    await noteAsInstalled(project);
     const row = rowsOf(await inDays(project, 370, ['status', '--json'])).find(({ host }) => host === home);
     expect(row).toMatchObject({ state: 'due' });
     expect(row?.why).toMatch(
@@ -136,6 +135,19 @@ Once mail flows with the new certificate, run:
 describe('renew --rekey and retire', () => {
   beforeEach(async () => {
     await putMade(project);
+  });
+
+  it('retire warns if the host was last seen with the old key', async () => {
+    const retired = async () => succeed(await run('retire', 'mailhost')).stderr;
+    await noteAsInstalled(project);
+    succeed(await run('renew', '--rekey', 'mailhost'));
+    await noteAsInstalled(project, { hosts: ['relayhost'] });
+    expect(await retired()).toContain(
+      `warning: ${home} was last seen without its new certificate, and the old pin will be refused\nrelaycerts: hint: relaycerts deploy\n`,
+    );
+    succeed(await run('renew', '--rekey', 'mailhost'));
+    await noteAsInstalled(project);
+    expect(await retired()).not.toContain('warning');
   });
 
   it('a new key: both pins are listed until retire', async () => {
@@ -164,7 +176,7 @@ describe('renew --rekey and retire', () => {
     expectVerified(project);
     const row = rowsOf(await run('status', '--json')).find(({ host }) => host === home);
     expect(row).toMatchObject({ state: 'pending' });
-    expect(row?.why).toMatch(/key change in progress.*relays first, then mailhost.*: relaycerts retire mailhost/u);
+    expect(row?.why).toMatch(/key change in progress.*relays first, then mailhost.*: relaycerts deploy$/u);
     expect((await run('status')).status).toBe(3);
     expect(succeed(await run('fingerprint', '--format', 'openssl')).stdout.match(/:/gu)?.length).toBe(62);
     expect(succeed(await run('show', relay, '--section', 'relay_clientcerts')).stdout).toContain(

@@ -38,23 +38,24 @@ function shell(script: string) {
 }
 
 const inHome = (name: string): string => readFileSync(join(project.home, name), 'utf8');
-const work = ['--wait 600 renew --due', '--wait 600 deploy --yes', 'check'];
+const work = ['--wait 600 renew --due', '--wait 600 deploy --yes', 'check', 'status --due'];
 
 describe('the renewal script', () => {
-  it('renews, deploys and checks, and says nothing', () => {
+  it('renews, deploys, checks and looks at the status, and says nothing', () => {
     const { status, stdout, stderr } = shell('sh renewal.sh');
     expect([status, stdout, stderr, inHome('ran').trim().split('\n')]).toEqual([0, '', '', work]);
   });
 
   it.each([
-    ['renew', 1],
-    ['deploy', 2],
-    ['check', 3],
-  ])('prints what %s says when it fails, and stops there', (verb, count) => {
+    ['renew', work],
+    ['deploy', work.filter((words) => words !== 'check')],
+    ['check', work],
+    ['status', work],
+  ])('prints what %s says when it fails; the status comes last', (verb, ran) => {
     project.write('../home/failing', `${verb}\n`);
     const { status, stdout, stderr } = shell('sh renewal.sh');
     expect([status, stdout, stderr]).toEqual([1, 'relaycerts: error: no\n', '']);
-    expect(inHome('ran').trim().split('\n')).toEqual(work.slice(0, count));
+    expect(inHome('ran').trim().split('\n')).toEqual(ran);
   });
 
   it('for systemd sends that as a mail, and none if all is well', () => {

@@ -85,6 +85,13 @@ describe('a relay that tries home', () => {
     expect(idsOf(judgeHandOver(settings, inboundOf(settings), relay, facts))).toEqual(ids);
   });
 
+  it('and names the day on which an old one expired', () => {
+    const old = [' verify error:num=10:certificate has expired', ' notAfter=Jun 20 09:04:36 2030 GMT', ' 40D6:error'];
+    const facts = factsOf('@with mailhost.example.org', ...old);
+    const [finding] = judgeHandOver(listed, inboundOf(listed), relay, facts);
+    expect(finding?.message).toContain('expired on Jun 20 09:04:36 2030 GMT');
+  });
+
   it('and needs no certificate there', () => {
     const said = [...start, ...good].map((line) => ` ${line}`);
     const facts = factsOf('@with mailhost.example.org', ...said, '@without mailhost.example.org', ' 250 2.1.5 Ok');

@@ -70,6 +70,12 @@ describe('the order of a deployment', () => {
     expect(wavesOf([host('home', old, undefined), relayOf({}, undefined)])).toEqual(['relay', 'home']);
   });
 
+  test('a host that has only made its key is as one never seen', () => {
+    const keyOnly: Has = { leaf: 'none', cas: [] };
+    expect(wavesOf([host('home', old, keyOnly), relayOf({}, undefined)])).toEqual(['relay', 'home']);
+    expect(wavesOf([host('home', old, old), relayOf({}, keyOnly)])).toEqual(['relay']);
+  });
+
   test('with nothing to do is empty', () => {
     expect(wavesOf([host('home', old, old), relayOf({}, {})])).toEqual([]);
   });

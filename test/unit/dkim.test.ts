@@ -100,6 +100,13 @@ describe('the next stage', () => {
     const stage = dkimStage(settings, [keyOf('active', 3), keyOf('former', 3)], signer(seen('new', 100)), at);
     expect(stage).toMatchObject({ kind: 'retire', wait: { kind: 'until', time: ago(-4) } });
   });
+
+  it('after a switch with a clock that was ahead, counts from the next look at the signers', () => {
+    const keys = [keyOf('active', -365), keyOf('former', -365)];
+    const wait = (one: SeenHost) => dkimStage(settings, keys, signer(one), at);
+    expect(wait(seen('new', 0))).toMatchObject({ wait: { kind: 'until', time: ago(-7) } });
+    expect(wait(seen('new', 7))).toMatchObject({ wait: undefined });
+  });
 });
 
 const file = (text: string): unknown => parseSelectors(Buffer.from(text));

@@ -266,5 +266,14 @@ describe('installed.json', () => {
     expect(parseInstalled(Buffer.from(noted.replace('2222', '0'))).hosts.get(home)?.ssh).toBeUndefined();
     expect(parseInstalled(Buffer.from(noted.replace('"pi"', '"-oX"'))).hosts.get(home)?.ssh).toBeUndefined();
     expect(textOf(both, new Map([[home, undefined]]))).toBe(renderInstalled(new Map([[relay, seen]])));
+    // Since when it signs with this key, unless that was noted with a clock that was ahead.
+    const sinceOf = (dkimSince: Date): Date | undefined =>
+      parseInstalled(
+        Buffer.from(
+          textOf(new Map([[home, { ...client, dkim: c, dkimSince }]]), new Map([[home, { ...later, dkim: c }]])),
+        ),
+      ).hosts.get(home)?.dkimSince;
+    expect(sinceOf(at)).toEqual(at);
+    expect(sinceOf(new Date('2027-11-21T00:00:00Z'))).toEqual(later.seen);
   });
 });

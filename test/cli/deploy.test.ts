@@ -66,12 +66,12 @@ describe('deploy', () => {
     succeed(await project.run(['add', 'second', '--relay']));
     const { stdout, stderr } = succeed(await project.run(['deploy', ...words, '--dry-run']));
     expect(stdout).toBe(
-      'to install, in this order:\n  1. relayhost.example.org: everything\nwaiting until others are installed: mailhost.example.org\n',
+      'to install, in this order:\n  1. relayhost.example.org: everything\nwaiting for other hosts: mailhost.example.org\n',
     );
     expect(stderr).toContain('left out, because there is no certificate yet: second.example.org\n');
     const result = await deployWith('', ...words);
     expect([result.status, result.visited]).toEqual([1, ['relayhost']]);
-    expect(result.stdout).toContain('\ndeploy: 1 installed, 1 waiting for others\nnot done: mailhost.example.org\n');
+    expect(result.stdout).toContain('\ndeploy: 1 installed, 1 waiting for other hosts\nnot done: mailhost.example.org\n');
   });
 
   it('names what waits for a host that is not named, and asks nothing if that is all', async () => {

@@ -55,7 +55,7 @@ describe('a signal', () => {
       if (/^ +at |error:/mu.test(stderr)) wrong.push(stderr);
       const isCutOff = existsSync(victim.path('.relaycerts.change/journal'));
       const next = await victim.run(['status']);
-      if (next.stderr.includes('finished a change') !== isCutOff) wrong.push(next.stderr);
+      if (next.stderr.includes('finished an interrupted change') !== isCutOff) wrong.push(next.stderr);
       const [found, old, done] = [victim, base, whole.after].map((project) => shapeOf(project, base));
       if (found !== done && (found !== old || isCutOff)) wrong.push(`neither old nor new: ${found}`);
       const again = await victim.run(['make']);

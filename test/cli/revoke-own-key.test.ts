@@ -37,7 +37,7 @@ describe('revoke of a host with its own key', () => {
     expect(succeed(await run('revoke', 'own')).stdout).toContain(
       'To let it relay again, with a new key:\n  relaycerts show own.example.org --section request\n',
     );
-    expect((await run('status')).stdout).toContain('make leaves it out, unless sign --again has its new request\n');
+    expect((await run('status')).stdout).toContain('make skips it, unless sign --again has its new request\n');
     expect(readdirSync(project.path('certs/revoked'))).toEqual(
       ['crt.pem', 'csr.pem'].map((end) => `own.example.org-${serial}.${end}`),
     );

@@ -71,7 +71,9 @@ describe('deploy', () => {
     expect(stderr).toContain('left out, because there is no certificate yet: second.example.org\n');
     const result = await deployWith('', ...words);
     expect([result.status, result.visited]).toEqual([1, ['relayhost']]);
-    expect(result.stdout).toContain('\ndeploy: 1 installed, 1 waiting for other hosts\nnot done: mailhost.example.org\n');
+    expect(result.stdout).toContain(
+      '\ndeploy: 1 installed, 1 waiting for other hosts\nnot done: mailhost.example.org\n',
+    );
   });
 
   it('names what waits for a host that is not named, and asks nothing if that is all', async () => {

@@ -133,7 +133,7 @@ find /etc/postfix -name '*.relaycerts'
 paste "$${role}_undo" | ${shell}
 `);
     expect(
-      said.split('\n').map((line) => line.replace(/(?:: it hands| on \/| with|; its|: port|: no) .*$/u, '')),
+      said.split('\n').map((line) => line.replace(/(?:: it sends| on \/| with|; its|: port|: no) .*$/u, '')),
     ).toEqual([
       `relaycerts: ${host} is set up`,
       `relaycerts: nothing to change on ${host}`,

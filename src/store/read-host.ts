@@ -13,6 +13,7 @@ import { changeHost, type HostInventory, type Inventory, type Revoked } from '..
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { lookAt, readFile } from '../sys/files.js';
 import { statIfThere } from '../sys/missing.js';
+import { keepHeapSmall } from '../sys/heap.js';
 import { giveTurn } from '../sys/progress.js';
 import type { Sys } from '../sys/sys.js';
 import { KnownClients, isFleet, noteStamps, stampsOf } from './known-clients.js';
@@ -76,6 +77,9 @@ function laterReader(around: Omit<Around, 'there'>): (host: HostSettings) => Hos
   };
 }
 
+/** Clients that take so much memory that time is spent on taking less. */
+const many = 5000;
+
 /** All hosts; in a fleet, clients that were right and have not changed since are not read. */
 export async function readHosts(
   settings: Settings,
@@ -85,6 +89,7 @@ export async function readHosts(
 ): Promise<readonly HostInventory[]> {
   const { there, ...others } = around;
   const { layout, revoked } = others;
+  if (settings.smtpClients.length >= many) keepHeapSmall();
   if (ca === undefined || !isFleet(settings)) return hostsOf(settings).map((one) => readHost(one, around));
   const under = { layout, ca, read: laterReader(others) };
   const read = (host: HostSettings): HostInventory => {

@@ -1,5 +1,5 @@
 // How much memory V8 takes before it collects garbage. Node's defaults are for speed: the heap may grow to four times
-// what is in use, and new objects fill 48 to 96 MB. Ten thousand clients need less than that in all.
+// what is in use, and new objects fill 48 to 96 MB. A fleet is made in half of that, for a few percent more time.
 
 let isSmall = false;
 

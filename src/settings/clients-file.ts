@@ -6,10 +6,13 @@
 import { basename } from 'node:path';
 import { quote, RelaycertsError } from '../errors.js';
 import { readFile } from '../sys/files.js';
+import { keepHeapSmall } from '../sys/heap.js';
 
 /** Octets; a line with a hostname has about 30. */
 const mostOctets = 64 << 20;
 const mostClients = 200_000;
+/** Octets of a file whose rows alone would fill a heap that is not kept small (store/read-host.ts does so for others). */
+const manyOctets = 512 << 10;
 
 const listKeys: ReadonlySet<string> = new Set(['altNames', 'senders']);
 const numberKeys: ReadonlySet<string> = new Set(['sshPort', 'tlsLogLevel']);
@@ -35,6 +38,7 @@ export function readClientRows(path: string, bytes = readClients(path)): readonl
   if (bytes === undefined) {
     throw refuse(`no clients file ${quote(path)}`, 'make it, or write the clients into the settings: [ ... ]');
   }
+  if (bytes.length > manyOctets) keepHeapSmall();
   const name = basename(path);
   const lines = linesOf(bytes, name);
   const rows = path.endsWith('.csv') ? readCsv(lines, name) : readJsonLines(lines, name);

@@ -15,6 +15,7 @@ import { asksForDns } from '../dns/records.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { HostName } from '../names.js';
+import { keyPlaceOf } from '../plan/bundle-names.js';
 import { formerHosts } from '../plan/former-hosts.js';
 import type { SeenHost } from '../plan/installed.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
@@ -158,7 +159,7 @@ async function checkThere(
       host,
       {
         wanted: bundles.get(host.hostname) ?? new Map<string, Buffer>(),
-        keyPlace: request === undefined ? 'here' : 'host',
+        keyPlace: keyPlaceOf(request),
         mailDomain: options.mailDomain,
       },
       sys,

@@ -3,7 +3,7 @@
 
 import { unseenIds } from '../check/host.js';
 import { shorten } from '../findings/finding.js';
-import type { KeyPlace } from '../plan/bundle-names.js';
+import { keyPlaceOf } from '../plan/bundle-names.js';
 import type { HostInventory } from '../plan/inventory.js';
 import type { VisitFiles } from '../plan/deployment.js';
 import { hostKeyFiles } from '../remote/host-keys.js';
@@ -77,9 +77,6 @@ export async function takeBack(settings: Settings, { host, request }: HostInvent
   const script = renderTakeBack(settings, host, keyPlaceOf(request));
   return deliveredOf(host, await runOnHost(host, { script, seconds }, sys));
 }
-
-/** A host that made its request also has the key. */
-const keyPlaceOf = (request: unknown): KeyPlace => (request === undefined ? 'here' : 'host');
 
 const tooSlow = `it took longer than ${seconds / 60} minutes, and was stopped`;
 

@@ -53,7 +53,7 @@ function withKnown(
   bundles: Bundles,
   at: Date,
   sys: Sys,
-  stampsFor: (found: HostInventory) => ReturnType<typeof stampsOf>,
+  stampsFor: (found: HostInventory) => Stamps | undefined,
 ): readonly HostInventory[] {
   const ca = inventory.caCertificate?.info;
   if (ca === undefined) return inventory.hosts;

@@ -14,6 +14,9 @@ export type BundlePart = 'ca' | 'certificate' | 'key' | 'chain' | 'table';
 /** Where a host's private key is: here, or on the host, if the host made it and keeps it. */
 export type KeyPlace = 'here' | 'host';
 
+/** A host that made its request also has the key. */
+export const keyPlaceOf = (request: unknown): KeyPlace => (request === undefined ? 'here' : 'host');
+
 /** The pins of all clients; only on a relay. */
 export const tableName = 'relay_clientcerts';
 

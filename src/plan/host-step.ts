@@ -3,7 +3,7 @@
 
 import type { HostName } from '../names.js';
 import type { KeyType, Role, Settings } from '../settings/settings.js';
-import { bundleFiles } from './bundle-names.js';
+import { bundleFiles, keyPlaceOf } from './bundle-names.js';
 import type { HostInventory } from './inventory.js';
 
 abstract class StepForHost {
@@ -94,7 +94,7 @@ export class BundleStep extends StepForHost {
 
   get files(): readonly string[] {
     const { host, request } = this.found;
-    return this.#changed ?? bundleFiles(this.#settings, host, request === undefined ? 'here' : 'host');
+    return this.#changed ?? bundleFiles(this.#settings, host, keyPlaceOf(request));
   }
 
   toJSON(): object {

@@ -9,7 +9,7 @@ import { tunnelFiles } from './tunnel.js';
 import { quotePath, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { Dkim, KeyType, Settings } from '../settings/settings.js';
-import { bundleFiles, bundleNames } from './bundle-names.js';
+import { bundleFiles, bundleNames, keyPlaceOf } from './bundle-names.js';
 import { caProblems } from './ca-problems.js';
 import { hostProblems, requestProblems, revokedKeyProblems } from './host-problems.js';
 import { BundleStep, CertificateStep, KeyStep } from './host-step.js';
@@ -219,9 +219,8 @@ function bundleSteps(
     const { host, bundle, request } = found;
     const { hostname } = host;
     const wanted = bundles.get(hostname);
-    // A held host without a certificate.
-    if (wanted === undefined && !newCa && !reissued.has(hostname)) return [];
-    if (wanted === undefined) return [new BundleStep(found, settings)];
+    // Otherwise it is a held host without a certificate.
+    if (wanted === undefined) return newCa || reissued.has(hostname) ? [new BundleStep(found, settings)] : [];
     const names = bundleNames(domain, hostname);
     const changed = new Set([
       ...(newCa ? [names.ca] : []),
@@ -232,9 +231,7 @@ function bundleSteps(
       ...staleFiles(bundle, wanted),
       ...(signing.length > 0 ? dkimFiles(settings, host) : []),
     ]);
-    const files = bundleFiles(settings, host, request === undefined ? 'here' : 'host').filter((name) =>
-      changed.has(name),
-    );
+    const files = bundleFiles(settings, host, keyPlaceOf(request)).filter((name) => changed.has(name));
     return files.length === 0 ? [] : [new BundleStep(found, settings, files)];
   });
 }

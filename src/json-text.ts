@@ -1,6 +1,8 @@
 // JSON for a terminal, because it may contain text from other people's keys and certificates, and the object around
 // what every command prints with --json. It only writes; the settings are read by settings/jsonc.ts.
 
+import { inPieces } from './pieces.js';
+
 /** JSON without anything a terminal acts on: JSON.stringify leaves DEL, C1 controls and direction marks as they are. */
 export function writeJson(value: unknown, indent?: number): string {
   return (JSON.stringify(value, undefined, indent) ?? 'null').replaceAll(
@@ -14,21 +16,41 @@ export function writeAnswer(command: string, fields: object): string {
   return `${writeJson({ version: 1, command, ...fields }, 2)}\n`;
 }
 
-/** The same with one list, in pieces, because that of a fleet could exceed the length of a string. */
-export function* answerParts<Item>(
-  command: string,
-  list: string,
-  items: readonly Item[],
-  toValue: (item: Item) => unknown,
-): Generator<string, undefined> {
-  const [head = '', tail = ''] = writeAnswer(command, { [list]: [''] }).split('""');
-  let before = head;
-  for (const item of items) {
-    yield `${before}${writeJson(toValue(item), 2).replaceAll('\n', '\n    ')}`;
-    before = ',\n    ';
-  }
-  yield items.length > 0 ? tail : writeAnswer(command, { [list]: [] });
+/**
+ * The same in pieces. An iterable that is no array is a list whose values are made one by one; it may be in the object,
+ * or in another such value.
+ */
+export function* answerParts(command: string, fields: object): Generator<string, undefined> {
+  yield* inPieces(jsonParts({ version: 1, command, ...fields }, '\n'));
+  yield '\n';
   return undefined;
+}
+
+/** `line`: a line feed and the indentation. */
+function* jsonParts(value: unknown, line: string): Generator<string, undefined> {
+  const next = `${line}  `;
+  if (isLazyList(value)) {
+    let before = `[${next}`;
+    for (const one of value) {
+      yield before;
+      yield* jsonParts(one, next);
+      before = `,${next}`;
+    }
+    yield before === `[${next}` ? '[]' : `${line}]`;
+  } else if (typeof value === 'object' && value !== null && Object.values(value).some(isLazyList)) {
+    let before = '{';
+    for (const [key, one] of Object.entries(value).filter(([, each]) => each !== undefined)) {
+      yield `${before}${next}${writeJson(key)}: `;
+      yield* jsonParts(one, next);
+      before = ',';
+    }
+    yield `${line}}`;
+  } else yield writeJson(value, 2).replaceAll('\n', line);
+  return undefined;
+}
+
+function isLazyList(value: unknown): value is Iterable<unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && Symbol.iterator in value;
 }
 
 /** A character as JSON escapes it, by its UTF-16 units. */

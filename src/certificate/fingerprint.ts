@@ -4,8 +4,9 @@
 
 import { createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { timeText } from '../errors.js';
-import { writeAnswer } from '../json-text.js';
+import { answerParts } from '../json-text.js';
 import { findHostName, type Fingerprint, type HostName } from '../names.js';
+import { inPieces, oneByOne } from '../pieces.js';
 import { type CertificateInfo, parseCertificates } from './certificate.js';
 import { boundInput, inputError, looksLikePem, readPemOrDer } from './pem.js';
 import type { Digest, FingerprintFormat, PinKind } from './pin-kinds.js';
@@ -19,21 +20,8 @@ export type Pinned = CertificateInfo | KeyObject;
  * @throws RelaycertsError `certificate` for the certificate fingerprint of a public key
  */
 export function fingerprintOf(pinned: Pinned, of: PinKind, digest: Digest): Fingerprint {
-  if (digest !== 'sha256') return computeFingerprint(pinned, of, digest);
-  const known = fingerprints[of].get(pinned);
-  if (known !== undefined) return known;
-  const found = 'der' in pinned ? pinOfDigest(pinned.digest(of)) : computeFingerprint(pinned, of, digest);
-  fingerprints[of].set(pinned, found);
-  return found;
-}
-
-/** A command asks for one certificate's pins many times: for the table, the ledger and the report. */
-const fingerprints: Readonly<Record<PinKind, WeakMap<Pinned, Fingerprint>>> = {
-  'public-key': new WeakMap(),
-  certificate: new WeakMap(),
-};
-
-function computeFingerprint(pinned: Pinned, of: PinKind, digest: Digest): Fingerprint {
+  // Some certificates know these without their octets.
+  if (digest === 'sha256' && 'der' in pinned) return pinOfDigest(pinned.digest(of));
   const spki = 'der' in pinned ? pinned.spki : encodeSpki(pinned);
   const octets = of === 'public-key' ? spki : 'der' in pinned ? pinned.der : undefined;
   if (octets === undefined) {
@@ -48,15 +36,17 @@ export function spkiFingerprint(spki: Buffer): Fingerprint {
   return pinOfDigest(hash('sha256', spki, 'buffer'));
 }
 
-const octetTexts = Array.from({ length: 256 }, (_, octet) => octet.toString(16).toUpperCase().padStart(2, '0'));
+const digits = Buffer.from('0123456789ABCDEF');
 
 /** A digest in the form that a table uses. */
 export function pinOfDigest(octets: Buffer): Fingerprint {
-  const texts: (string | undefined)[] = [];
-  for (const octet of octets) texts.push(octetTexts[octet]);
-  const text = texts.join(':');
+  const text = Buffer.alloc(octets.length * 3 - 1, ':');
+  for (const [index, octet] of octets.entries()) {
+    text[index * 3] = digits[octet >> 4] ?? 0;
+    text[index * 3 + 1] = digits[octet & 15] ?? 0;
+  }
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- hexadecimal octets by construction
-  return text as Fingerprint;
+  return text.toString('latin1') as Fingerprint;
 }
 
 /** The name beside a pin: the first DNS name or the commonName, if it is a host name. */
@@ -97,25 +87,28 @@ export interface Pin {
   readonly other: Fingerprint | undefined;
 }
 
-/** One pin and what is known about it. @throws RelaycertsError `certificate` as fingerprintOf */
-export function pinOf(pinned: Pinned, of: PinKind, digest: Digest): Pin {
+/**
+ * One pin and what is known about it; `name`: of the host, if it is known. @throws RelaycertsError `certificate` as
+ * fingerprintOf
+ */
+export function pinOf(pinned: Pinned, of: PinKind, digest: Digest, name = pinnedNameOf(pinned)): Pin {
   const fingerprint = fingerprintOf(pinned, of, digest);
-  const pin = { fingerprint, of, digest, name: pinnedNameOf(pinned), notAfter: undefined, other: undefined };
+  const pin = { fingerprint, of, digest, name, notAfter: undefined, other: undefined };
   if (!('der' in pinned)) return pin;
   const otherKind = of === 'certificate' ? 'public-key' : 'certificate';
   return { ...pin, notAfter: pinned.notAfter, other: fingerprintOf(pinned, otherKind, digest) };
 }
 
-/** The pins as text, one per line; `postfix` can be used as relay_clientcerts. */
-export function renderPins(pins: readonly Pin[], format: FingerprintFormat): string {
-  return renderers[format](pins);
+/** The pins as text, one per line, in pieces; `postfix` can be used as relay_clientcerts. */
+export function renderPins(pins: Iterable<Pin>, format: FingerprintFormat): Iterable<string> {
+  if (format === 'json') return answerParts('fingerprint', { pins: oneByOne(pins, pinAsJson) });
+  return inPieces(oneByOne(pins, renderers[format]));
 }
 
-const renderers: Readonly<Record<FingerprintFormat, (pins: readonly Pin[]) => string>> = {
-  postfix: (pins) => pins.map(renderPostfix).join(''),
-  openssl: (pins) => pins.map(({ digest, fingerprint }) => `${digest} Fingerprint=${fingerprint}\n`).join(''),
-  hex: (pins) => pins.map(({ fingerprint }) => `${fingerprint.replaceAll(':', '').toLowerCase()}\n`).join(''),
-  json: (pins) => writeAnswer('fingerprint', { pins: pins.map(pinAsJson) }),
+const renderers: Readonly<Record<Exclude<FingerprintFormat, 'json'>, (pin: Pin) => string>> = {
+  postfix: renderPostfix,
+  openssl: ({ digest, fingerprint }) => `${digest} Fingerprint=${fingerprint}\n`,
+  hex: ({ fingerprint }) => `${fingerprint.replaceAll(':', '').toLowerCase()}\n`,
 };
 
 /** A `#` line for people, then `FINGERPRINT name`: a texthash table ignores lines without a value. */

@@ -2,9 +2,10 @@
 // With files it reads no settings, so it works anywhere.
 
 import { resolve } from 'node:path';
-import { parsePinned, pinOf, renderPins, type Pinned } from '../certificate/fingerprint.js';
+import { parsePinned, pinOf, renderPins, type Pin, type Pinned } from '../certificate/fingerprint.js';
 import type { Digest, FingerprintFormat, PinKind } from '../certificate/pin-kinds.js';
 import { RelaycertsError, quotePath } from '../errors.js';
+import type { CertifiedHost } from '../plan/inventory.js';
 import { readCertifiedHosts } from '../store/read.js';
 import { readFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
@@ -25,18 +26,11 @@ const inputLimit = 1 << 20;
 
 /** @throws settings, contradiction, certificate, files */
 export async function fingerprint(options: FingerprintOptions, sys: Sys): Promise<void> {
-  const { pinned, of } =
-    options.files.length > 0
-      ? { pinned: await pinnedOfFiles(options.files, sys), of: options.of ?? 'public-key' }
-      : await pinnedOfClients(options, sys);
-  const pins = pinned.map((one) => pinOf(one, of, options.digest));
-  sys.write(renderPins(pins, options.format));
+  const pins = options.files.length > 0 ? await pinsOfFiles(options, sys) : await pinsOfClients(options, sys);
+  for (const piece of renderPins(pins, options.format)) sys.write(piece);
 }
 
-async function pinnedOfClients(
-  options: FingerprintOptions,
-  sys: Sys,
-): Promise<{ readonly pinned: readonly Pinned[]; readonly of: PinKind }> {
+async function pinsOfClients(options: FingerprintOptions, sys: Sys): Promise<Iterable<Pin>> {
   const { settings, found } = await reading(options, sys, (one) => readCertifiedHosts(one, sys));
   const clients = found.hosts.filter(({ host: { role }, isRevoked }) => role === 'smtp-client' && !isRevoked);
   const missing = clients.filter(({ certificate }) => certificate === undefined);
@@ -48,10 +42,22 @@ async function pinnedOfClients(
     const { message, hint } = leftOutWarning(added);
     sys.warn(message, hint);
   }
-  const pinned = clients.flatMap(({ certificate, previous }) =>
-    [certificate, previous].flatMap((one) => (one === undefined ? [] : [one.info])),
-  );
-  return { pinned, of: options.of ?? settings.postfix.pin };
+  return pinsOfHosts(clients, options.of ?? settings.postfix.pin, options.digest);
+}
+
+/** Made one after the other, because a fleet has many. */
+function* pinsOfHosts(hosts: readonly CertifiedHost[], of: PinKind, digest: Digest): Generator<Pin, undefined> {
+  for (const { host, certificate, previous } of hosts) {
+    for (const one of [certificate, previous]) {
+      if (one !== undefined) yield pinOf(one.info, of, digest, host.hostname);
+    }
+  }
+  return undefined;
+}
+
+async function pinsOfFiles({ files, of = 'public-key', digest }: FingerprintOptions, sys: Sys): Promise<Iterable<Pin>> {
+  const pinned = await pinnedOfFiles(files, sys);
+  return pinned.map((one) => pinOf(one, of, digest));
 }
 
 async function pinnedOfFiles(files: readonly string[], sys: Sys): Promise<readonly Pinned[]> {

@@ -6,6 +6,7 @@ import { answerParts } from '../json-text.js';
 import type { CertifiedHost } from '../plan/inventory.js';
 import { renderHostList } from '../render/host-list.js';
 import { jsonOf, renderSh, renderText, showHost, type Shown } from '../render/host.js';
+import { oneByOne } from '../pieces.js';
 import { pinsOf } from '../render/pin.js';
 import { renderRenewalTimer } from '../render/renewal-timer.js';
 import type { Format, Section } from '../render/sections.js';
@@ -111,7 +112,8 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
   }
   // Host by host, because a fleet's instructions in one piece could exceed the length of a string.
   if (format === 'json') {
-    for (const part of answerParts('show', 'hosts', wanted, (one) => jsonOf(toShown(one)))) sys.write(part);
+    const shown = oneByOne(wanted, (one) => jsonOf(toShown(one)));
+    for (const part of answerParts('show', { hosts: shown })) sys.write(part);
     return;
   }
   for (const one of wanted) sys.write(format === 'sh' ? renderSh(toShown(one)) : renderText(toShown(one)));

@@ -108,7 +108,8 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
   const backup = options.json || isReport ? await readBackupAge(settings, inventory) : undefined;
   if (options.json) {
     const shown = options.due ? rows.filter(needsCare) : rows;
-    sys.write(renderStatusJson(shown, { program: sys.program, issued, warnings: said, backup, at }));
+    const data = { program: sys.program, issued, warnings: said, backup, at };
+    for (const piece of renderStatusJson(shown, data)) sys.write(piece);
   } else {
     const isAsked = options.hosts.length > 0 || options.state !== undefined;
     const text = renderStatus(rows, { ...options, program: sys.program, isAsked, filters: filtersOf(options) });

@@ -2,7 +2,8 @@
 // everything ever issued. docs/json.md describes the fields.
 
 import { problemObject, renderHint, type Problem } from '../errors.js';
-import { writeAnswer } from '../json-text.js';
+import { answerParts } from '../json-text.js';
+import { oneByOne } from '../pieces.js';
 import type { Installation, InstalledPart } from '../plan/installed.js';
 import type { IssuedCertificate } from '../plan/inventory.js';
 import { issuedState, type CertificateStatus } from '../plan/status.js';
@@ -21,28 +22,34 @@ interface StatusData {
 
 /**
  * Times are ISO 8601 in UTC; null means there is none. The CA's row lists everything ever issued, as openssl ca does in
- * its index.
+ * its index. In pieces, because a fleet has much.
  */
 export function renderStatusJson(
   rows: readonly CertificateStatus[],
   { program, issued, warnings, backup, at }: StatusData,
-): string {
-  const certificates = rows.map(({ name, role, state, daysLeft, expires, serial, pin, why, installation }) => ({
+): Iterable<string> {
+  const rowObject = ({ name, role, state, daysLeft, expires, serial, pin, why, installation }: CertificateStatus) => ({
     ...withNulls({ host: name, role, state, daysLeft, expires, serial, pin, why: why && problemText(why, program) }),
     installed: installation === undefined ? null : installation.kind === 'installed',
     seen: seenOf(installation) ?? null,
-    ...(role === 'ca' ? { issued: issued.map((one) => issuedObject(one, at)) } : {}),
-  }));
+    ...(role === 'ca' ? { issued: oneByOne(issued, (one) => issuedObject(one, at)) } : {}),
+  });
   // A table with a new pin has to be installed before the pin is used.
   const relaysFirst = rows.toSorted((a, b) => Number(b.role === 'smtpd-server') - Number(a.role === 'smtpd-server'));
-  const install = relaysFirst.flatMap(({ name, installation }) =>
-    installation === undefined || installation.kind === 'installed'
-      ? []
-      : [{ host: name, why: installation.kind === 'differs' ? installation.parts.map(wordOf) : ['never-seen'] }],
-  );
-  const counts = Object.fromEntries(countStates(rows));
-  const said = warnings.map((warning) => problemObject(warning, program));
-  return writeAnswer('status', { counts, certificates, install, backup: backup ?? null, warnings: said });
+  return answerParts('status', {
+    counts: Object.fromEntries(countStates(rows)),
+    certificates: oneByOne(rows, rowObject),
+    install: oneByOne(relaysFirst.filter(isToInstall), ({ name, installation }) => ({
+      host: name,
+      why: installation?.kind === 'differs' ? installation.parts.map(wordOf) : ['never-seen'],
+    })),
+    backup: backup ?? null,
+    warnings: warnings.map((warning) => problemObject(warning, program)),
+  });
+}
+
+function isToInstall({ installation }: CertificateStatus): boolean {
+  return installation !== undefined && installation.kind !== 'installed';
 }
 
 /** A problem on one line, with its cure. */

@@ -164,8 +164,8 @@ export function stampsOf(layout: Layout, { hostname }: Client, written = Infinit
 /** The stamps were taken before the files were read: only files that are unchanged since may be recorded. */
 const stampsBefore = new WeakMap<HostInventory, Stamps>();
 
-export function noteStamps(found: HostInventory, stamps: Stamps): HostInventory {
-  stampsBefore.set(found, stamps);
+export function noteStamps(found: HostInventory, stamps: Stamps | undefined): HostInventory {
+  if (stamps !== undefined) stampsBefore.set(found, stamps);
   return found;
 }
 

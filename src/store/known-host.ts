@@ -9,7 +9,8 @@ import type { HostKey } from '../certificate/private-key.js';
 import type { KeyUsageBit } from '../certificate/profile.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { parseSerial, type Serial } from '../names.js';
-import type { FoundCertificate, HostInventory } from '../plan/inventory.js';
+import type { KeyPlace } from '../plan/bundle-names.js';
+import type { CertifiedHost, FoundCertificate, HostInventory } from '../plan/inventory.js';
 import type { SmtpClient } from '../settings/settings.js';
 import { KnownClient } from './known-clients.js';
 import type { Layout } from './layout.js';
@@ -23,7 +24,7 @@ export interface KnownUnder {
   readonly read: (host: SmtpClient) => HostInventory;
 }
 
-export class KnownHost extends PlacedHost<SmtpClient> implements HostInventory {
+export class KnownHost extends PlacedHost<SmtpClient> implements HostInventory, CertifiedHost {
   readonly #records: Buffer;
   readonly #start: number;
   readonly #under: KnownUnder;
@@ -51,6 +52,10 @@ export class KnownHost extends PlacedHost<SmtpClient> implements HostInventory {
 
   get hasBundle(): boolean {
     return true;
+  }
+
+  get keyPlace(): KeyPlace {
+    return 'here';
   }
 
   get certificate(): FoundCertificate {

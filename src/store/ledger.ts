@@ -114,7 +114,7 @@ export function readLedger(layout: Layout): Ledger {
   const take = (line: Buffer): void => {
     const entry = line.length > longestLine ? undefined : parseEntry(line);
     if (entry === 'dkim') return;
-    if (entry !== undefined) entries.push(entry);
+    if (entry !== undefined) entries.push(sharing(entry, entries.at(-1)));
     else if (line.length === 0) empty += 1;
     else damaged += 1;
     if (damaged + empty > mostDamaged) {
@@ -133,6 +133,17 @@ export function readLedger(layout: Layout): Ledger {
   });
   if (rest.length > 0) take(rest);
   return { entries, damaged };
+}
+
+const repeated = ['time', 'role', 'authorityKeyIdentifier', 'notBefore', 'notAfter'] as const;
+
+/** Texts that are the same as in the entry before are kept once: in a fleet's ledger that is half of them. */
+function sharing(entry: LedgerEntry, before: LedgerEntry | undefined): LedgerEntry {
+  for (const key of repeated) {
+    const text = before?.[key];
+    if (text !== undefined && text === entry[key]) Object.assign(entry, { [key]: text });
+  }
+  return entry;
 }
 
 function* linesOf(bytes: Buffer): Generator<Buffer> {

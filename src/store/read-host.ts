@@ -16,7 +16,7 @@ import { statIfThere } from '../sys/missing.js';
 import { keepHeapSmall } from '../sys/heap.js';
 import { giveTurn } from '../sys/progress.js';
 import type { Sys } from '../sys/sys.js';
-import { KnownClients, isFleet, noteStamps, stampsOf } from './known-clients.js';
+import { KnownClients, isFleet, stampsOf, type Stamps } from './known-clients.js';
 import { KnownHost } from './known-host.js';
 import type { HostPaths } from './host-paths.js';
 import { layoutOf, type Layout } from './layout.js';
@@ -53,7 +53,7 @@ export function casIn(cas: Cas, known = new KnownClients()): Pick<Around, 'signe
   return { signers, trusted: Buffer.from(trustedPem(cas)) };
 }
 
-export function asSigner(info: CertificateInfo, known: KnownClients): Signer {
+function asSigner(info: CertificateInfo, known: KnownClients): Signer {
   return { info, isKnown: (der) => known.isVerified(der) };
 }
 
@@ -80,19 +80,23 @@ function laterReader(around: Omit<Around, 'there'>): (host: HostSettings) => Hos
 /** Clients that take so much memory that time is spent on taking less. */
 const many = 5000;
 
-/** All hosts; in a fleet, clients that were right and have not changed since are not read. */
-export async function readHosts(
+/**
+ * All hosts; in a fleet, clients that were right and have not changed since are not read. `readOne` reads the others,
+ * whose files were as in `stamps` before, if that matters.
+ */
+export async function readHosts<Read>(
   settings: Settings,
   ca: CertificateInfo | undefined,
   known: KnownClients,
   around: Around,
-): Promise<readonly HostInventory[]> {
+  readOne: (host: HostSettings, stamps: Stamps | undefined) => Read,
+): Promise<readonly (KnownHost | Read)[]> {
   const { there, ...others } = around;
   const { layout, revoked } = others;
   if (settings.smtpClients.length >= many) keepHeapSmall();
-  if (ca === undefined || !isFleet(settings)) return hostsOf(settings).map((one) => readHost(one, around));
+  if (ca === undefined || !isFleet(settings)) return hostsOf(settings).map((one) => readOne(one, undefined));
   const under = { layout, ca, read: laterReader(others) };
-  const read = (host: HostSettings): HostInventory => {
+  const read = (host: HostSettings): KnownHost | Read => {
     const { role, hostname } = host;
     const isPlain =
       role === 'smtp-client' &&
@@ -103,14 +107,14 @@ export async function readHosts(
       !revoked.hosts.has(hostname);
     // Before the files are read, so that a file that changes meanwhile is read again.
     const stamps = isPlain ? stampsOf(layout, host) : undefined;
-    if (stamps === undefined || !isPlain) return readHost(host, around);
+    if (stamps === undefined || !isPlain) return readOne(host, undefined);
     const found = known.find(host, stamps);
     if (found !== undefined && !revoked.keys.has(pinOfDigest(found.digest('public-key')))) {
       return new KnownHost(host, found, under);
     }
-    return noteStamps(readHost(host, around), stamps);
+    return readOne(host, stamps);
   };
-  const hosts: HostInventory[] = [];
+  const hosts: (KnownHost | Read)[] = [];
   for (const host of hostsOf(settings)) {
     await giveTurn();
     hosts.push(read(host));

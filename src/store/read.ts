@@ -6,7 +6,7 @@ import { quotePath, type Problem } from '../errors.js';
 import { findHostName } from '../names.js';
 import type { Cas } from '../plan/ca-rekey.js';
 import type { CertifiedHost, FoundCa, Inventory } from '../plan/inventory.js';
-import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
+import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { listFolder, lookAt, readFile } from '../sys/files.js';
 import { followLinks } from '../sys/missing.js';
@@ -14,7 +14,7 @@ import type { Sys } from '../sys/sys.js';
 import { readDkimKeys } from './dkim-keys.js';
 import { readDqsKey } from './dqs-key.js';
 import { listHostPaths } from './host-paths.js';
-import { readKnown } from './known-clients.js';
+import { noteStamps, readKnown } from './known-clients.js';
 import { layoutOf, operatorKeyPlace, type Layout, type Place } from './layout.js';
 import { rootsProblem } from './ownership.js';
 import {
@@ -26,7 +26,7 @@ import {
   readWholeCertificate,
   type Findings,
 } from './read-file.js';
-import { casIn, readHost, readHosts, asSigner, type Around } from './read-host.js';
+import { casIn, readHost, readHosts, type Around } from './read-host.js';
 import { isRevokedHost, readRevoked } from './revoked.js';
 import { findStrangers } from './strangers.js';
 
@@ -47,7 +47,9 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
   const ca = readOtherCas(layout, findings);
   const known = readKnown(settings, caCertificate?.info, sys);
   const around: Around = { layout, there, revoked, findings, ...casIn({ caCertificate, ...ca }, known) };
-  const hosts = await readHosts(settings, caCertificate?.info, known, around);
+  const hosts = await readHosts(settings, caCertificate?.info, known, around, (host, stamps) =>
+    noteStamps(readHost(host, around), stamps),
+  );
   return {
     caKeyPath: layout.caKey.path,
     ...custody,
@@ -102,16 +104,19 @@ export async function readCertifiedHosts(settings: Settings, sys: Onlooker) {
   const revoked = await readRevoked(layout);
   const there = await listHostPaths(layout);
   // Only certificates signed by the CA are read without OpenSSL; other commands report a damaged CA.
-  const ca = collect(noFindings(-1), layout.caCertificate.path, () => readWholeCertificate(layout.caCertificate.path));
-  const signers = ca === undefined ? [] : [asSigner(ca.info, readKnown(settings, ca.info, sys))];
-  const hosts = hostsOf(settings).map((host): CertifiedHost => {
+  const findings = noFindings(-1);
+  const ca = collect(findings, layout.caCertificate.path, () => readWholeCertificate(layout.caCertificate.path));
+  const known = readKnown(settings, ca?.info, sys);
+  const cas = casIn({ caCertificate: ca, nextCa: undefined, formerCa: undefined }, known);
+  const around: Around = { layout, there, revoked, findings, ...cas };
+  const hosts = await readHosts(settings, ca?.info, known, around, (host): CertifiedHost => {
     const { role, hostname } = host;
-    const certificate = readWholeCertificate(layout.certificate(role, hostname).path, signers);
+    const certificate = readWholeCertificate(layout.certificate(role, hostname).path, cas.signers);
     const { path } = layout.previous(role, hostname);
     return {
       host,
       certificate,
-      previous: there.has(path) ? readWholeCertificate(path, signers) : undefined,
+      previous: there.has(path) ? readWholeCertificate(path, cas.signers) : undefined,
       isRevoked: isRevokedHost(revoked, hostname, certificate?.info),
       keyPlace: there.has(layout.request(role, hostname).path) ? 'host' : 'here',
     };

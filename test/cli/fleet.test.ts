@@ -323,10 +323,13 @@ describe('what is noted of clients that are right', () => {
     const bent = Buffer.from(note);
     for (const digest of [pinAt, pinAt + 32]) bent[digest] = (bent[digest] ?? 0) ^ 1;
     await noteAsInstalled(project);
+    const pins = succeed(await project.run(['fingerprint'])).stdout;
     writeFileSync(noteOf(project), bent);
+    expect(succeed(await project.run(['fingerprint'])).stdout).not.toBe(pins);
     expect((await project.run(['status', 'c0', '--json'])).stdout).toContain('with another certificate');
     expect(succeed(await project.run(['make', '--dry-run'])).stdout).toContain('relay_clientcerts');
     chmodSync(noteOf(project), 0o660);
+    expect(succeed(await project.run(['fingerprint'])).stdout).toBe(pins);
     expect(succeed(await project.run(['make', '--dry-run'])).stdout).toContain('nothing to make');
     writeFileSync(noteOf(project), note);
     chmodSync(noteOf(project), 0o600);

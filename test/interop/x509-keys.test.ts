@@ -184,7 +184,7 @@ test.each([
   expect(info.otherNameCount).toBe(0);
   const pin = pinOf(info, 'public-key', 'sha256');
   expect(pin.name).toBeUndefined();
-  expect(renderPins([pin], 'postfix')).toMatch(/^# unnamed, .*\n\S+ unnamed\n$/u);
+  expect([...renderPins([pin], 'postfix')].join('')).toMatch(/^# unnamed, .*\n\S+ unnamed\n$/u);
 });
 
 test('certificates without extensions, and with odd names, are read', () => {
@@ -218,7 +218,9 @@ describe('fingerprints', () => {
       const [alone] = parsePinned(publicPem, { from: 'public.pem' });
       for (const digest of digests) {
         const printed = openssl(['x509', '-noout', '-fingerprint', `-${digest}`], pem);
-        expect(renderPins([pinOf(info, 'certificate', digest)], 'openssl').toLowerCase()).toBe(printed.toLowerCase());
+        expect([...renderPins([pinOf(info, 'certificate', digest)], 'openssl')].join('').toLowerCase()).toBe(
+          printed.toLowerCase(),
+        );
         const piped = openssl(['dgst', `-${digest}`, '-c'], spki)
           .trim()
           .replace(/^.*= /u, '');
@@ -226,7 +228,7 @@ describe('fingerprints', () => {
         if (alone === undefined) throw new Error('no public key was read');
         expect(fingerprintOf(alone, 'public-key', digest).toLowerCase()).toBe(piped);
       }
-      expect(renderPins([pinOf(info, 'certificate', 'sha256')], 'openssl')).toBe(
+      expect([...renderPins([pinOf(info, 'certificate', 'sha256')], 'openssl')].join('')).toBe(
         openssl(['x509', '-noout', '-fingerprint', '-sha256'], pem),
       );
     },

@@ -78,7 +78,7 @@ const order = [
   ['cli', 'cli.ts'],
   ['main.ts'],
 ];
-const ground = ['errors.ts', 'names.ts', 'secret.ts', 'shell-word.ts', 'json-text.ts', 'sys'];
+const ground = ['errors.ts', 'names.ts', 'secret.ts', 'shell-word.ts', 'pieces.ts', 'json-text.ts', 'sys'];
 
 const placeOf = (path: string): string => path.split('/')[0] ?? '';
 const rankOf = (place: string): number => order.findIndex((places) => places.includes(place));

@@ -2,11 +2,21 @@
 
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { fingerprintOf, parsePinned, pinnedNameOf, pinOf, renderPins } from '../../src/certificate/fingerprint.js';
+import {
+  fingerprintOf,
+  parsePinned,
+  pinnedNameOf,
+  pinOf,
+  renderPins,
+  type Pin,
+} from '../../src/certificate/fingerprint.js';
+import type { FingerprintFormat } from '../../src/certificate/pin-kinds.js';
 import { makeCa, makeLeaf } from '../support/chain.js';
 
 const hexOf = (bytes: Uint8Array, digest = 'sha256'): string => createHash(digest).update(bytes).digest('hex');
 const colons = (hex: string): string => hex.toUpperCase().replaceAll(/..(?=.)/gu, '$&:');
+
+const textOf = (pins: readonly Pin[], format: FingerprintFormat): string => [...renderPins(pins, format)].join('');
 
 test('the four formats of one pin', async () => {
   const leaf = await makeLeaf(await makeCa());
@@ -14,12 +24,12 @@ test('the four formats of one pin', async () => {
   const other = colons(hexOf(leaf.info.der));
   const pins = [pinOf(leaf.info, 'public-key', 'sha256')];
   const expires = leaf.info.notAfter.toISOString();
-  expect(renderPins(pins, 'postfix')).toBe(
+  expect(textOf(pins, 'postfix')).toBe(
     `# mailhost.example.org, expires ${expires.replace('.000', '')}, certificate ${other}\n${colons(pin)} mailhost.example.org\n`,
   );
-  expect(renderPins(pins, 'openssl')).toBe(`sha256 Fingerprint=${colons(pin)}\n`);
-  expect(renderPins(pins, 'hex')).toBe(`${pin}\n`);
-  expect(JSON.parse(renderPins(pins, 'json'))).toEqual({
+  expect(textOf(pins, 'openssl')).toBe(`sha256 Fingerprint=${colons(pin)}\n`);
+  expect(textOf(pins, 'hex')).toBe(`${pin}\n`);
+  expect(JSON.parse(textOf(pins, 'json'))).toEqual({
     version: 1,
     command: 'fingerprint',
     pins: [
@@ -34,7 +44,7 @@ test('the four formats of one pin', async () => {
       },
     ],
   });
-  expect(renderPins([pinOf(leaf.info, 'certificate', 'sha256')], 'postfix')).toContain(
+  expect(textOf([pinOf(leaf.info, 'certificate', 'sha256')], 'postfix')).toContain(
     `, public key ${colons(pin)}\n${other} `,
   );
 });
@@ -45,7 +55,7 @@ test('a public key has a pin, no name and no certificate fingerprint', async () 
   const [key] = parsePinned(pem, { from: 'key.pem' });
   if (key === undefined) throw new Error('nothing was read');
   const fingerprint = colons(hexOf(keyPair.publicKey.export({ type: 'spki', format: 'der' }), 'sha512'));
-  expect(renderPins([pinOf(key, 'public-key', 'sha512')], 'postfix')).toBe(`# unnamed\n${fingerprint} unnamed\n`);
+  expect(textOf([pinOf(key, 'public-key', 'sha512')], 'postfix')).toBe(`# unnamed\n${fingerprint} unnamed\n`);
   expect(() => fingerprintOf(key, 'certificate', 'sha256')).toThrow('a public key has no certificate fingerprint');
   expect(() =>
     parsePinned('-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n', { from: 'key.pem' }),
@@ -70,7 +80,7 @@ test.each([
 ])('the name %j of a foreign certificate is printed as %s', async (commonName, printed) => {
   const { info } = await makeCa({ commonName: commonName === '' ? 'x' : commonName });
   expect(info.commonName).toBe(commonName === '' ? 'x' : commonName);
-  const text = renderPins([pinOf(info, 'public-key', 'sha256')], 'postfix');
+  const text = textOf([pinOf(info, 'public-key', 'sha256')], 'postfix');
   expect(text.split('\n')).toHaveLength(3);
   expect(text).toMatch(
     new RegExp(`^# ${printed}, expires [^ ]+Z, certificate [0-9A-F:]{95}\n[0-9A-F:]{95} ${printed}\n$`, 'u'),

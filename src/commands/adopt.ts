@@ -17,7 +17,6 @@ import type { Step } from '../plan/plan.js';
 import type { Secret } from '../secret.js';
 import { membersOf } from '../settings/jsonc.js';
 import type { Settings } from '../settings/settings.js';
-import { readInventory } from '../store/read.js';
 import { changeTo } from '../store/state-change.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
@@ -27,6 +26,7 @@ import { agree } from '../sys/agree.js';
 import { prepareCa } from './make-ca.js';
 import { commitChangeWithWords, inNewProject } from './locked.js';
 import { contradiction, type CaOptions } from './run.js';
+import { readProject } from './known-clients.js';
 
 export interface AdoptOptions extends CaOptions {
   /** As typed, like the files; undefined: only the files. */
@@ -48,14 +48,14 @@ export async function adopt(options: AdoptOptions, sys: Sys): Promise<void> {
   const { settings } = draft;
   const shown = (path: string): string => shownPath(path, sys);
   if (options.dryRun) {
-    const inventory = await readInventory(settings, sys);
+    const inventory = await readProject(settings, sys);
     assertNothingHere(settings, inventory);
     const report = plan(inventory);
     sys.write(options.json ? renderAdoptionJson(report, true) : renderAdoption(report, shown));
     return;
   }
   await inNewProject(settings, sys, async (lock) => {
-    const inventory = await readInventory(settings, sys);
+    const inventory = await readProject(settings, sys);
     const isDone = inventory.caKey !== undefined && inventory.caCertificate?.info.der.equals(ca.held.info.der) === true;
     if (!isDone) assertNothingHere(settings, inventory);
     const report = plan(inventory);

@@ -14,13 +14,13 @@ import { writeAnswer } from '../json-text.js';
 import { Secret } from '../secret.js';
 import { collectBackup, parseBackup } from '../store/backup.js';
 import { recordOf, writeBackupRecord } from '../store/backup-record.js';
-import { readInventory } from '../store/read.js';
 import { writeTar } from '../store/tar.js';
 import { readFile, writeNewFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { openCaKey } from './ca-key.js';
 import { assertNewFile, obtainNewPassword } from './new-file.js';
 import { contradiction, reading, type CaOptions, type Work } from './run.js';
+import { readProject } from './known-clients.js';
 
 export interface BackupOptions extends CaOptions {
   /** As typed. */
@@ -35,7 +35,7 @@ export interface BackupOptions extends CaOptions {
 export async function backup(options: BackupOptions, sys: Sys): Promise<void> {
   const path = resolve(sys.cwd, options.file);
   const given = options.passphraseFd === undefined ? undefined : await readPassphraseFd(options.passphraseFd);
-  const { settings, found: inventory, at } = await reading(options, sys, (one) => readInventory(one, sys), true);
+  const { settings, found: inventory, at } = await reading(options, sys, (one) => readProject(one, sys), true);
   if (inventory.problems.length > 0) throw contradiction(inventory.problems);
   const { caKey, caCertificate } = inventory;
   if (caKey === undefined || caCertificate === undefined) {

@@ -30,7 +30,6 @@ import { issuedCertificates } from '../store/ledger-report.js';
 import { readLedger } from '../store/ledger.js';
 import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
-import { readInventory } from '../store/read.js';
 import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
 import { judgeOpening } from './custody.js';
@@ -40,6 +39,7 @@ import { findHost, findHosts, foundOf, revokedError } from './hosts.js';
 import { checkRelays } from './live-relays.js';
 import { noteInstalled } from './locked.js';
 import { reading, type GlobalOptions, type Work } from './run.js';
+import { readProject } from './known-clients.js';
 
 export interface CheckOptions extends GlobalOptions {
   /** As typed; all hosts if empty. */
@@ -56,7 +56,7 @@ export interface CheckOptions extends GlobalOptions {
 /** Exit code 0 if there is no error and no warning, else 3; as a monitoring plugin, the plugin's codes. */
 export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   const { settings, found, at } = await reading(options, sys, async (one) => ({
-    inventory: await readInventory(one, sys),
+    inventory: await readProject(one, sys),
     ledger: readLedger(layoutOf(one)),
   }));
   const { inventory } = found;

@@ -25,7 +25,6 @@ import { hostsOf, type HostSettings, type Settings } from '../settings/settings.
 import { withFormerHosts } from '../store/former-hosts.js';
 import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
-import { readInventory } from '../store/read.js';
 import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
 import { deliver } from './deliver.js';
@@ -46,12 +45,13 @@ import { locked, noteUnderLock } from './locked.js';
 import { contradiction } from './run.js';
 import { undoAll } from './undeploy.js';
 import { visitNotes } from './visit-notes.js';
+import { readProject } from './known-clients.js';
 
 /** Exit code 1 if a host failed or waits. @throws usage, settings, permissions, contradiction, lock, tool, files */
 export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
   await locked(options.settings, sys, async (written, lock) => {
     const settings = options.undo ? await withFormerHosts(written, formerWords(options, written)) : written;
-    const inventory = await readInventory(settings, sys);
+    const inventory = await readProject(settings, sys);
     const problems = contradictionsOf(settings, inventory, sys.now());
     if (problems.length > 0 && !options.undo) throw contradiction(problems);
     const bundles = options.undo ? new Map() : bundlesOf(settings, inventory);

@@ -18,7 +18,6 @@ import {
 } from '../render/explain.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
-import { readInventory } from '../store/read.js';
 import { followChunks, readChunks, unpacked, untilStopped, type Chunks } from '../sys/chunks.js';
 import { interruptWork, untilInterrupted } from '../sys/interrupt.js';
 import { lookAt } from '../sys/files.js';
@@ -27,6 +26,7 @@ import type { Sys } from '../sys/sys.js';
 import { pathWord } from '../shell-word.js';
 import { deployNames } from './deployed-hosts.js';
 import { reading, type GlobalOptions } from './run.js';
+import { readProject } from './known-clients.js';
 
 export interface ExplainOptions extends GlobalOptions {
   /** A file, `-`, or a host in the settings; undefined: the log of this machine. */
@@ -78,7 +78,7 @@ async function findKnown(
 ): Promise<KnownHosts | undefined> {
   if (settings === undefined) return undefined;
   try {
-    const { found } = await reading(options, sys, (one) => readInventory(one, sys));
+    const { found } = await reading(options, sys, (one) => readProject(one, sys));
     const revoked = found.hosts.flatMap(({ host, isRevoked }) => (isRevoked ? [host.hostname] : []));
     return { revoked: new Set(revoked), names: deployNames(settings, found) };
   } catch (error) {

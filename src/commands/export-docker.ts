@@ -13,11 +13,11 @@ import { expectedContents } from '../render/installed.js';
 import { renderNowRun } from '../render/now-run.js';
 import type { HostSettings } from '../settings/settings.js';
 import { exportFolder } from '../store/export-folder.js';
-import { readInventory } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
 import { assertElsewhere, certifiedHost, findHost } from './hosts.js';
 import { locked, noteUnderLock } from './locked.js';
 import { contradiction, type GlobalOptions } from './run.js';
+import { readProject } from './known-clients.js';
 
 export interface ExportDockerOptions extends GlobalOptions {
   /** As typed. */
@@ -35,7 +35,7 @@ export async function exportDocker(options: ExportDockerOptions, sys: Sys): Prom
     if (use === undefined) throw noContainerError(one);
     const folder = resolve(sys.cwd, options.output ?? `${host}-docker`);
     assertElsewhere(settings, folder);
-    const inventory = await readInventory(settings, sys);
+    const inventory = await readProject(settings, sys);
     const problems = contradictionsOf(settings, inventory, sys.now());
     if (problems.length > 0) throw contradiction(problems);
     const found = certifiedHost(inventory, one);

@@ -1,26 +1,25 @@
-// Which clients of a fleet are right, recorded for later commands (store/known-clients.ts): after the state is judged,
-// and after a batch is made. In the inventory it returns, those clients take almost no memory.
+// Clients of a fleet that are right, recorded for later commands (store/known-clients.ts): when they are read, and after
+// a batch is made. In the inventory they take almost no memory from then on.
 
-import type { CertificateInfo } from '../certificate/certificate.js';
 import { isRight } from '../plan/drift.js';
-import { isKnownRight, type HostInventory, type Inventory } from '../plan/inventory.js';
+import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
-import type { Settings, SmtpClient } from '../settings/settings.js';
-import { isFleet, clientRecords, stampsNoted, stampsOf, writeKnown, type Stamps } from '../store/known-clients.js';
+import type { Settings } from '../settings/settings.js';
+import { ClientRecords, isFleet, isUnwritten, stampsOf, writeKnown, type Stamps } from '../store/known-clients.js';
 import { KnownHost } from '../store/known-host.js';
 import { layoutOf } from '../store/layout.js';
+import { readInventory } from '../store/read.js';
 import { readerOf } from '../store/read-host.js';
 import { hostsThatDiffer } from '../store/state-change.js';
 import type { Sys } from '../sys/sys.js';
 
-/** Records the clients that were read and are right. */
-export async function noteRead(settings: Settings, inventory: Inventory, at: Date, sys: Sys): Promise<void> {
-  if (!isFleet(settings) || inventory.problems.length > 0) return;
-  const read = inventory.hosts.filter((found) => stampsNoted(found) !== undefined);
-  const bundles = bundlesOf(settings, inventory, read);
-  const hosts = withKnown(settings, inventory, bundles, at, sys, stampsNoted);
-  if (hosts !== inventory.hosts) await noteKnown(settings, { ...inventory, hosts }, sys);
+/** The state of everything the settings ask for. @throws files - what cannot be looked at at all */
+export async function readProject(settings: Settings, sys: Sys): Promise<Inventory> {
+  return readInventory(settings, sys, (before) => {
+    const know = knowerOf(settings, before, sys.now(), sys);
+    return (found, stamps) => know(found, stamps, bundlesOf(settings, before, [found]));
+  });
 }
 
 /**
@@ -37,8 +36,19 @@ export function withMadeKnown(
   if (!isFleet(settings) || after.problems.length > 0) return after;
   const layout = layoutOf(settings);
   const made = new Set(hostsThatDiffer(after, before));
-  const stamps = (found: HostInventory) => (made.has(found) ? stampsOf(layout, found.host, written) : undefined);
-  return { ...after, hosts: withKnown(settings, after, bundles, at, sys, stamps) };
+  const know = knowerOf(settings, after, at, sys);
+  const hosts = after.hosts.map((found) => {
+    const stamps = made.has(found) ? stampsOf(layout, found.host, written) : undefined;
+    return stamps === undefined ? found : know(found, stamps, bundles);
+  });
+  return { ...after, hosts };
+}
+
+/** Records the clients that were found right, unless all are recorded. */
+export async function noteRead(settings: Settings, inventory: Inventory, sys: Sys): Promise<void> {
+  if (inventory.problems.length > 0) return;
+  const isNew = inventory.hosts.some((found) => found instanceof KnownHost && isUnwritten(found.known));
+  if (isNew) await noteKnown(settings, inventory, sys);
 }
 
 /** Records every client that is known to be right. */
@@ -47,33 +57,21 @@ export async function noteKnown(settings: Settings, { caCertificate, hosts }: In
   await writeKnown(settings, caCertificate?.info, known, sys);
 }
 
-function withKnown(
+/** What a host is in an inventory with these CAs: known if it is a client that is right. */
+function knowerOf(
   settings: Settings,
   inventory: Inventory,
-  bundles: Bundles,
   at: Date,
   sys: Sys,
-  stampsFor: (found: HostInventory) => Stamps | undefined,
-): readonly HostInventory[] {
+): (found: HostInventory, stamps: Stamps, bundles: Bundles) => HostInventory {
   const ca = inventory.caCertificate?.info;
-  if (ca === undefined) return inventory.hosts;
+  if (ca === undefined) return (found) => found;
   const under = { layout: layoutOf(settings), ca, read: readerOf(settings, inventory, sys) };
-  const right: { found: HostInventory; client: SmtpClient; stamps: Stamps; info: CertificateInfo }[] = [];
-  for (const found of inventory.hosts) {
+  const records = new ClientRecords();
+  return (found, stamps, bundles) => {
     const { host, certificate } = found;
-    if (isKnownRight(found, inventory) || host.role !== 'smtp-client' || host.isInbound || certificate === undefined)
-      continue;
-    const stamps = stampsFor(found);
-    if (stamps === undefined || !isRight(settings, inventory, found, bundles.get(host.hostname), at)) continue;
-    right.push({ found, client: host, stamps, info: certificate.info });
-  }
-  if (right.length === 0) return inventory.hosts;
-  const records = clientRecords(right);
-  const known = new Map(
-    right.flatMap(({ found, client }, index) => {
-      const record = records[index];
-      return record === undefined ? [] : [[found, new KnownHost(client, record, under)] as const];
-    }),
-  );
-  return inventory.hosts.map((found) => known.get(found) ?? found);
+    if (host.role !== 'smtp-client' || host.isInbound || certificate === undefined) return found;
+    if (!isRight(settings, inventory, found, bundles.get(host.hostname), at)) return found;
+    return new KnownHost(host, records.add(host, stamps, certificate.info), under);
+  };
 }

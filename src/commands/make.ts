@@ -21,7 +21,6 @@ import { renderInstallation, renderNowRun } from '../render/now-run.js';
 import type { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { dkimEntry } from '../store/ledger.js';
-import { readInventory } from '../store/read.js';
 import { assertKeepsKeys } from '../store/safety.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
@@ -32,6 +31,7 @@ import { findHost, withHosts } from './hosts.js';
 import { withNewKeys } from './dkim-keys.js';
 import { madeStep, prepareCa, type PreparedCa } from './make-ca.js';
 import { changing, contradiction, reading, type CaOptions, type Changing, type Work } from './run.js';
+import { readProject } from './known-clients.js';
 
 export interface MakeOptions extends CaOptions {
   readonly dryRun: boolean;
@@ -52,7 +52,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
   const { again, passphraseFd } = options;
   const isGiven = passphraseFd !== undefined;
   if (options.dryRun || options.check) {
-    const { settings, found, at } = await reading(options, sys, (one) => readInventory(one, sys));
+    const { settings, found, at } = await reading(options, sys, (one) => readProject(one, sys));
     await assertKeepsKeys(settings);
     const work = { settings, inventory: reinstate(settings, found, again), sys, at };
     const plan = await planFor(work, isGiven);

@@ -17,7 +17,6 @@ import { parseBackup, type BackupContent } from '../store/backup.js';
 import { readBackupAge } from '../store/backup-record.js';
 import { changeFolder } from '../store/journal.js';
 import { operatorKeyPlace } from '../store/layout.js';
-import { readInventory } from '../store/read.js';
 import type { FileWrite } from '../store/transaction.js';
 import { listFolder, readFile } from '../sys/files.js';
 import { followLinks } from '../sys/missing.js';
@@ -27,6 +26,7 @@ import { assertWritable } from '../wizard/settings-file.js';
 import { isShut, judgeOpening } from './custody.js';
 import { commitChangeWithWords, inNewProject } from './locked.js';
 import type { GlobalOptions } from './run.js';
+import { readProject } from './known-clients.js';
 
 export interface RestoreOptions extends GlobalOptions {
   /** As typed. */
@@ -60,7 +60,7 @@ export async function restore(options: RestoreOptions, sys: Sys): Promise<void> 
     const writes = [...project, ...(await custodyWrites(content, sys))];
     await commitChangeWithWords(settings, sys, lock, { writes, appends: [], removes: [], empties: [] }, '');
   });
-  const inventory = await readInventory(settings, sys);
+  const inventory = await readProject(settings, sys);
   const { caCertificate } = inventory;
   const authority = caCertificate && fingerprintOf(caCertificate.info, 'certificate', 'sha256');
   const made = (await readBackupAge(settings, inventory))?.made ?? null;

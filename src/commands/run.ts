@@ -18,9 +18,8 @@ import { withFormerHosts } from '../store/former-hosts.js';
 import { layoutOf, type Layout } from '../store/layout.js';
 import type { Lock } from '../store/lock.js';
 import { orNameRoot } from '../store/ownership.js';
-import { readInventory } from '../store/read.js';
 import { commitChangeWithWords, safely, underLock } from './locked.js';
-import { noteKnown, withMadeKnown, noteRead } from './known-clients.js';
+import { noteKnown, noteRead, readProject, withMadeKnown } from './known-clients.js';
 import { assertSafe, warnUnsafe } from '../store/safety.js';
 import { glimpseState, readState } from '../store/state.js';
 import { changeTo, hostsThatDiffer, type Decision } from '../store/state-change.js';
@@ -123,13 +122,13 @@ export async function changing<T>(
     const settings = await withFormerHosts(named, former);
     const at = sys.now();
     assertClock(at);
-    let inventory = seen ?? (await readInventory(settings, sys));
+    let inventory = seen ?? (await readProject(settings, sys));
     const news = new Map<HostName, readonly News[]>();
     /** Hosts that have a new bundle from earlier parts: said with the last part, or if that fails. */
     const unsaid = new Set<HostName>();
     const problems = contradictionsOf(settings, inventory, at, fixes);
     if (problems.length > 0 && !isUrgent) throw contradiction(problems);
-    await noteRead(settings, inventory, at, sys);
+    await noteRead(settings, inventory, sys);
     const wordsOf = ({ answer, tell }: Step, install: readonly Install[]): string =>
       json ? answer(install) : sys.isQuiet ? '' : tell(install);
     const commit = async (step: Step): Promise<Inventory> => {
@@ -154,7 +153,7 @@ export async function changing<T>(
       if (step.isPart === true) for (const host of made.keys()) unsaid.add(host);
       else unsaid.clear();
       // As it is now: problems of a file that was put away are gone.
-      const left = isBroken ? contradictionsOf(settings, await readInventory(settings, sys), at) : [];
+      const left = isBroken ? contradictionsOf(settings, await readProject(settings, sys), at) : [];
       warnSome(left, sys);
       const after = withBundles(step.after, bundles);
       inventory = withMadeKnown(settings, inventory, after, { bundles, written, at }, sys);
@@ -169,7 +168,7 @@ export async function changing<T>(
     }
   };
   return safely(file, sys, async (before) => {
-    const seen = isDone && (await glimpseState(before, () => readInventory(before, sys)));
+    const seen = isDone && (await glimpseState(before, () => readProject(before, sys)));
     if (seen && (await isDone?.({ settings: before, inventory: seen.found, at: sys.now(), sys }))) {
       return run(before, undefined, seen.found);
     }

@@ -30,14 +30,13 @@ import { readInstalled, type Installed } from '../store/installed.js';
 import { issuedCertificates } from '../store/ledger-report.js';
 import { readLedger } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
-import { readInventory } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
 import { judgeOpening } from './custody.js';
 import { dkimNotes } from './dkim-stage.js';
 import { findHosts, matching } from './hosts.js';
 import { reading, type CaOptions } from './run.js';
-import { noteRead } from './known-clients.js';
+import { noteRead, readProject } from './known-clients.js';
 
 export interface StatusOptions extends CaOptions {
   /** Names and patterns, as typed; everything if there are none. */
@@ -61,7 +60,7 @@ export interface StatusOptions extends CaOptions {
 export async function status(options: StatusOptions, sys: Sys): Promise<void> {
   const given = options.passphraseFd === undefined ? undefined : await readPassphraseFd(options.passphraseFd);
   const { settings, found, at } = await reading(options, sys, async (one) => ({
-    inventory: await readInventory(one, sys),
+    inventory: await readProject(one, sys),
     ledger: readLedger(layoutOf(one)),
     installed: readInstalled(layoutOf(one)),
   }));
@@ -94,7 +93,7 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     ...bundleWarnings(about, bundles),
     ...formerWarnings(settings.program, chosen.former),
   ];
-  await noteRead(settings, inventory, at, sys);
+  await noteRead(settings, inventory, sys);
   if (options.format === 'nagios') {
     const { criticalDays } = options;
     const { line, status: code } = renderPlugin(rows, problems, warnings, { warnDays, criticalDays });

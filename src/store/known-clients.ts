@@ -10,7 +10,6 @@
 import { hash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import type { CertificateInfo } from '../certificate/certificate.js';
-import type { HostInventory } from '../plan/inventory.js';
 import type { Settings, SmtpClient } from '../settings/settings.js';
 import { readFile, replaceFile } from '../sys/files.js';
 import { isOwn } from '../sys/notes.js';
@@ -161,28 +160,31 @@ export function stampsOf(layout: Layout, { hostname }: Client, written = Infinit
   return digestOf(Buffer.from(values.buffer));
 }
 
-/** The stamps were taken before the files were read: only files that are unchanged since may be recorded. */
-const stampsBefore = new WeakMap<HostInventory, Stamps>();
+/** Records of clients whose files are all right, many in one piece of memory. */
+export class ClientRecords {
+  #bytes = Buffer.alloc(0);
+  #next = 0;
 
-export function noteStamps(found: HostInventory, stamps: Stamps | undefined): HostInventory {
-  if (stamps !== undefined) stampsBefore.set(found, stamps);
-  return found;
+  /** The files were as in `stamps` before they were read, or after they were written. */
+  add(client: Client, stamps: Stamps, info: CertificateInfo): KnownClient {
+    if (this.#next === this.#bytes.length) {
+      this.#bytes = Buffer.alloc(recordsInPiece * recordSize);
+      this.#next = 0;
+      unwritten.add(this.#bytes);
+    }
+    const start = this.#next;
+    this.#next += recordSize;
+    fillRecord(this.#bytes.subarray(start, this.#next), client, stamps, info);
+    return new KnownClient(this.#bytes, start);
+  }
 }
 
-export function stampsNoted(found: HostInventory): Stamps | undefined {
-  return stampsBefore.get(found);
-}
+const recordsInPiece = 250;
+const unwritten = new WeakSet<Buffer>();
 
-/** Of clients whose files, as they were at `stamps`, are all right: their records, in one piece of memory. */
-export function clientRecords(
-  clients: readonly { readonly client: Client; readonly stamps: Stamps; readonly info: CertificateInfo }[],
-): readonly KnownClient[] {
-  const bytes = Buffer.alloc(clients.length * recordSize);
-  return clients.map(({ client, stamps, info }, index) => {
-    const start = index * recordSize;
-    fillRecord(bytes.subarray(start, start + recordSize), client, stamps, info);
-    return new KnownClient(bytes, start);
-  });
+/** True if the record was not read from a file. */
+export function isUnwritten({ bytes }: KnownClient): boolean {
+  return unwritten.has(bytes);
 }
 
 function fillRecord(record: Buffer, client: Client, stamps: Stamps, info: CertificateInfo): void {

@@ -31,6 +31,11 @@ export function noFindings(uid: number): Findings {
   return { uid, problems: [], open: [], foreign: [], denied: [] };
 }
 
+/** How many there are. */
+export function countOf({ problems, open, foreign, denied }: Findings): number {
+  return problems.length + open.length + foreign.length + denied.length;
+}
+
 /**
  * All problems; `folders` are the arguments of one command for many files. `findRoots` looks up what belongs to root,
  * if this user cannot open something. Files are read in parallel, but their problems have a fixed order.
@@ -50,7 +55,7 @@ export async function problemsOf(
     const mode = wide.mode.toString(8).padStart(4, '0');
     const everywhere = `find ${shellWords(folders)} '(' -name '*.key.pem' -o -name '*.chain.pem' ')' -exec chmod 600 {} +`;
     found.push({
-      message: `${countOf(open)} can be read or changed by others (mode ${mode}); if others use this machine, they may have copied it`,
+      message: `${describeKeys(open)} can be read or changed by others (mode ${mode}); if others use this machine, they may have copied it`,
       hint: open.length <= 3 ? `chmod 600 ${shellWords(open.map(({ path }) => path))}` : everywhere,
     });
   }
@@ -60,7 +65,7 @@ export async function problemsOf(
         ? `${uid} ${shellWords(foreign.map(({ path }) => path))}`
         : `-R ${uid} ${shellWords(folders)}`;
     found.push({
-      message: `${countOf(foreign)} belongs to another user (uid ${other.uid})`,
+      message: `${describeKeys(foreign)} belongs to another user (uid ${other.uid})`,
       hint: `${uid === 0 ? '' : 'sudo '}chown ${which}`,
     });
   }
@@ -75,7 +80,7 @@ function byPath(a: { readonly path: string }, b: { readonly path: string }): num
   return a.path < b.path ? -1 : 1;
 }
 
-function countOf(files: readonly { readonly path: string }[]): string {
+function describeKeys(files: readonly { readonly path: string }[]): string {
   const more = files.length === 1 ? '' : ` (and ${files.length - 1} more)`;
   return `the private key in ${quotePath(files[0]?.path ?? '')}${more}`;
 }

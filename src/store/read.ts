@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { quotePath, type Problem } from '../errors.js';
 import { findHostName } from '../names.js';
 import type { Cas } from '../plan/ca-rekey.js';
-import type { CertifiedHost, FoundCa, Inventory } from '../plan/inventory.js';
+import type { CertifiedHost, FoundCa, HostInventory, Inventory } from '../plan/inventory.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { listFolder, lookAt, readFile } from '../sys/files.js';
@@ -14,11 +14,12 @@ import type { Sys } from '../sys/sys.js';
 import { readDkimKeys } from './dkim-keys.js';
 import { readDqsKey } from './dqs-key.js';
 import { listHostPaths } from './host-paths.js';
-import { noteStamps, readKnown } from './known-clients.js';
+import { readKnown, type Stamps } from './known-clients.js';
 import { layoutOf, operatorKeyPlace, type Layout, type Place } from './layout.js';
 import { rootsProblem } from './ownership.js';
 import {
   collect,
+  countOf,
   noFindings,
   problemsOf,
   readCertificate,
@@ -33,8 +34,18 @@ import { findStrangers } from './strangers.js';
 type Onlooker = Pick<Sys, 'configHome' | 'uid'>;
 type Custody = Pick<Inventory, 'caKey' | 'passphraseFile' | 'passphrasePath' | 'operatorKey' | 'operatorKeyPath'>;
 
+/**
+ * Puts something smaller in place of a client that was read, whose files were as in `stamps` before; `before`: the state
+ * without hosts.
+ */
+type Settle = (before: Inventory) => (found: HostInventory, stamps: Stamps) => HostInventory;
+
 /** The state of everything the settings ask for. @throws files - what cannot be looked at at all */
-export async function readInventory(settings: Settings, sys: Onlooker): Promise<Inventory> {
+export async function readInventory(
+  settings: Settings,
+  sys: Onlooker,
+  settleIn: Settle = () => (found) => found,
+): Promise<Inventory> {
   const layout = layoutOf(settings);
   const findings = noFindings(sys.uid);
   findings.problems.push(...(await findOtherCa(settings, layout)));
@@ -45,25 +56,35 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
   const there = await listHostPaths(layout);
   const strangers = findStrangers(settings, layout, there);
   const ca = readOtherCas(layout, findings);
-  const known = readKnown(settings, caCertificate?.info, sys);
-  const around: Around = { layout, there, revoked, findings, ...casIn({ caCertificate, ...ca }, known) };
-  const hosts = await readHosts(settings, caCertificate?.info, known, around, (host, stamps) =>
-    noteStamps(readHost(host, around), stamps),
-  );
-  return {
+  const before: Inventory = {
     caKeyPath: layout.caKey.path,
     ...custody,
     caCertificatePath: layout.caCertificate.path,
     caCertificate,
     ...ca,
-    hosts,
-    dkim: readDkimKeys(layout, findings),
+    hosts: [],
+    dkim: [],
     dkimFolder: layout.dkimFolder,
-    dqsKey: readDqsKey(settings, findings),
+    dqsKey: undefined,
     revoked,
     hasLedger: ledger !== undefined && ledger.size > 0,
-    problems: await problemsOf(findings, [layout.certsFolder, layout.hostsFolder], () => rootsProblem(settings, sys)),
+    problems: [],
     strangers,
+  };
+  const known = readKnown(settings, caCertificate?.info, sys);
+  const around: Around = { layout, there, revoked, findings, ...casIn({ caCertificate, ...ca }, known) };
+  const settle = settleIn(before);
+  const hosts = await readHosts(settings, caCertificate?.info, known, around, (host, stamps) => {
+    const count = countOf(findings);
+    const found = readHost(host, around);
+    return stamps === undefined || countOf(findings) > count ? found : settle(found, stamps);
+  });
+  return {
+    ...before,
+    hosts,
+    dkim: readDkimKeys(layout, findings),
+    dqsKey: readDqsKey(settings, findings),
+    problems: await problemsOf(findings, [layout.certsFolder, layout.hostsFolder], () => rootsProblem(settings, sys)),
   };
 }
 

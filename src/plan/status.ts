@@ -10,7 +10,7 @@ import { judgeCa } from './ca-status.js';
 import { judgeHost } from './host-status.js';
 import type { Installation } from './installed.js';
 import type { HostInventory, IssuedCertificate, Opening } from './inventory.js';
-import { daysLeft } from './leaf-days.js';
+import { daysFromEnd } from './leaf-days.js';
 import { states, type Basis, type State, type statusRoles } from './states.js';
 
 export interface CertificateStatus {
@@ -18,7 +18,7 @@ export interface CertificateStatus {
   readonly name: string;
   readonly role: (typeof statusRoles)[number];
   readonly state: State;
-  /** Whole days until it expires, negative after that; undefined without a certificate. */
+  /** Whole days until it expires; after that, minus the whole days since; undefined without a certificate. */
   readonly daysLeft: number | undefined;
   readonly expires: Date | undefined;
   readonly serial: string | undefined;
@@ -101,7 +101,7 @@ const noFacts: Facts = { daysLeft: undefined, expires: undefined, serial: undefi
 function factsOf(info: CertificateInfo | undefined, { settings: { postfix }, at }: Basis): Facts {
   if (info === undefined) return noFacts;
   const pin = fingerprintOf(info, postfix.pin, 'sha256');
-  return { daysLeft: daysLeft(info, at), expires: info.notAfter, serial: info.serial, pin };
+  return { daysLeft: daysFromEnd(info, at), expires: info.notAfter, serial: info.serial, pin };
 }
 
 /** For the last revoked certificate; how many days it had left no longer matters. */

@@ -164,6 +164,11 @@ function isTrusted(from: string | undefined, facts: HostFacts | undefined): bool
   return list.check(plain, isIP(plain) === 4 ? 'ipv4' : 'ipv6');
 }
 
+const lookupWords: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'the look-up found none',
+  EAI_AGAIN: 'the name server does not answer',
+};
+
 async function addressesOf(
   name: string,
 ): Promise<{ readonly addresses: readonly string[] } | { readonly why: string }> {
@@ -171,6 +176,7 @@ async function addressesOf(
     const found = await lookup(name, { all: true });
     return { addresses: [...new Set(found.map(({ address }) => address))] };
   } catch (error) {
-    return { why: systemCode(error) ?? 'it cannot be looked up' };
+    const code = systemCode(error) ?? '';
+    return { why: lookupWords[code] ?? `the look-up failed (${code})` };
   }
 }

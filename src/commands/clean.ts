@@ -2,9 +2,9 @@
 // never touched, because it may open other passphrases. Names come from the layout and from the files; a file that make
 // does not make stays and is named.
 
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { readSealedTo } from '../custody/sealed-to.js';
-import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
+import { RelaycertsError, howMany, listSome, quote, quotePath } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { findHostName } from '../names.js';
 import { tableName } from '../plan/bundle-names.js';
@@ -49,7 +49,7 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
     for (const [at, folder] of folders.entries()) sayStrange(folder, found[at]?.strange ?? [], sys);
     if (removes.length > 0) {
       if (!options.json) {
-        sys.write(removes.map((path) => `${shownPath(path, sys)}\n`).join(''));
+        sys.write(listFiles(removes, layout, sys));
         await sys.flush();
       }
       if (bundles.length > 0) {
@@ -67,7 +67,7 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
         if (lookAt(path) !== undefined) sys.say('the operator key stays', path);
       }
       await agree(options, sys, {
-        ask: `Remove these ${removes.length} files?`,
+        ask: `Remove ${removes.length === 1 ? 'this file' : `these ${removes.length} files`}?`,
         deed: 'clean asks before it removes',
         unasked: { run: ['clean', '--yes', ...(options.all ? ['--all'] : [])], before: 'to remove without asking:' },
         declined: 'nothing was removed',
@@ -77,8 +77,22 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
     const change = { writes: [], appends: [], removes, empties: folders };
     await commitChangeWithWords(settings, sys, lock, change, words);
     if (lookAt(layout.certsFolder) === undefined) await lock.remove();
-    sys.say(removes.length === 0 ? 'nothing to remove' : `removed ${removes.length} files`);
+    sys.say(removes.length === 0 ? 'nothing to remove' : `removed ${howMany(removes.length, 'file')}`);
   });
+}
+
+/** The most files that are listed one by one. */
+const mostListed = 40;
+
+/** One line for each file, or for each folder if there are many; the bundles count as one folder. */
+function listFiles(paths: readonly string[], { hostsFolder }: Layout, sys: Sys): string {
+  if (paths.length <= mostListed) return paths.map((path) => `${shownPath(path, sys)}\n`).join('');
+  const counts = new Map<string, number>();
+  for (const path of paths) {
+    const folder = path.startsWith(`${hostsFolder}/`) ? hostsFolder : dirname(path);
+    counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  }
+  return [...counts].map(([folder, count]) => `${shownPath(folder, sys)}/: ${howMany(count, 'file')}\n`).join('');
 }
 
 /** Names of files that make makes: one with a dot (example.org-ca, mailhost.example.org), and the part. */

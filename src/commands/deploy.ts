@@ -3,7 +3,7 @@
 // throughout, so that keys do not change meanwhile; a host that fails stays as it is, and the others proceed.
 
 import { factsFrom, judgeLook } from '../check/from-home.js';
-import { RelaycertsError } from '../errors.js';
+import { RelaycertsError, commandText } from '../errors.js';
 import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
 import {
@@ -20,7 +20,7 @@ import {
 import type { HostInventory } from '../plan/inventory.js';
 import { contradictionsOf } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
-import { failureCount, isWell, planText, reportText, type Report } from '../render/deployment.js';
+import { failureCount, isWell, nothingText, planText, reportText, type Report } from '../render/deployment.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
 import { readInstalled } from '../store/installed.js';
@@ -140,7 +140,7 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   if (named.length === 0) warnOfContainers(all, containers, sys);
   const open = all.filter((host) => only.has(host.hostname) && !isDone(host));
   if (open.length === 0) {
-    tell(deployment, [], `nothing to deploy: every ${all.every(isDone) ? '' : 'other '}host is up to date\n`);
+    tell(deployment, [], nothingText(all, only, sys.now(), commandText(sys.program, ['check'])));
     return undefined;
   }
   const visits = allVisits(all, only, sys.now());

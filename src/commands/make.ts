@@ -27,7 +27,7 @@ import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
 import { certifyInBatches, sayIfSlow } from './certify.js';
 import { isShut, judgeOpening } from './custody.js';
-import { findHost, withHosts } from './hosts.js';
+import { findHost, foundOf, withHosts } from './hosts.js';
 import { withNewKeys } from './dkim-keys.js';
 import { madeStep, prepareCa, type PreparedCa } from './make-ca.js';
 import { changing, contradiction, reading, type CaOptions, type Changing, type Work } from './run.js';
@@ -54,7 +54,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
   if (options.dryRun || options.check) {
     const { settings, found, at } = await reading(options, sys, (one) => readProject(one, sys));
     await assertKeepsKeys(settings);
-    const work = { settings, inventory: reinstate(settings, found, again), sys, at };
+    const work = { settings, inventory: reinstate(settings, found, again, sys), sys, at };
     const plan = await planFor(work, isGiven);
     sayPlan(work, plan);
     const { steps, held } = plan;
@@ -75,7 +75,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
   };
   const carryOut = async ({ commit, given, ...frame }: Changing): Promise<void> => {
     const { settings, at } = frame;
-    const work = { ...frame, inventory: reinstate(settings, frame.inventory, again) };
+    const work = { ...frame, inventory: reinstate(settings, frame.inventory, again, sys) };
     const plan = plans.get(work.inventory) ?? (await planFor(work, isGiven));
     sayPlan(work, plan);
     const { steps, held } = plan;
@@ -120,9 +120,17 @@ async function prepareKeys(work: Work, steps: readonly Step[], given: Secret | u
 }
 
 /** The state as if this host had never been revoked: its files are then missing, and are made. @throws usage */
-function reinstate(settings: Settings, inventory: Inventory, again: string | undefined): Inventory {
+function reinstate(settings: Settings, inventory: Inventory, again: string | undefined, sys: Sys): Inventory {
   if (again === undefined) return inventory;
-  return withHosts(inventory, [findHost(settings, again).hostname], { isRevoked: false });
+  const one = findHost(settings, again);
+  const { hostname } = one;
+  if (foundOf(inventory, one).isRevoked && inventory.revoked.ownKey.has(hostname)) {
+    sys.warn(`${hostname} made its own key before, but the new one is made here`, {
+      run: ['revoke', hostname],
+      before: 'if it should make that too, this says how:',
+    });
+  }
+  return withHosts(inventory, [hostname], { isRevoked: false });
 }
 
 async function planFor(work: Work, isGiven: boolean): Promise<Plan> {

@@ -16,7 +16,8 @@ import { pathWord } from '../shell-word.js';
 import { parseBackup, type BackupContent } from '../store/backup.js';
 import { readBackupAge } from '../store/backup-record.js';
 import { changeFolder } from '../store/journal.js';
-import { operatorKeyPlace } from '../store/layout.js';
+import { restoredInstalled } from '../store/installed.js';
+import { layoutOf, operatorKeyPlace } from '../store/layout.js';
 import type { FileWrite } from '../store/transaction.js';
 import { listFolder, readFile } from '../sys/files.js';
 import { followLinks } from '../sys/missing.js';
@@ -56,7 +57,11 @@ export async function restore(options: RestoreOptions, sys: Sys): Promise<void> 
   await assertPlace(settings.passphrase.file, from);
   await inNewProject(settings, sys, async (lock) => {
     await assertEmpty(folder, from);
-    const project = content.files.map((file) => ({ ...file, folderMode: 0o700, isNew: true }) as const);
+    const { installed } = layoutOf(settings);
+    const project = content.files.map(({ path, bytes: saved, mode }) => {
+      const restored = path === installed.path ? restoredInstalled(saved, settings) : saved;
+      return { path, bytes: restored, mode, folderMode: 0o700, isNew: true } as const;
+    });
     const writes = [...project, ...(await custodyWrites(content, sys))];
     await commitChangeWithWords(settings, sys, lock, { writes, appends: [], removes: [], empties: [] }, '');
   });
@@ -86,6 +91,7 @@ export async function restore(options: RestoreOptions, sys: Sys): Promise<void> 
   warnSome([...inventory.problems, ...warnings], sys);
   if (isShut(opening)) sys.endWith(3);
   sys.say(`  next, for the hosts' bundles: ${settings.program} make`);
+  sys.say(`  then, to see what the hosts have now: ${settings.program} check`);
 }
 
 /** @throws files - the project's folder has something in it, other than the backup itself */

@@ -4,16 +4,15 @@
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { listSome } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
-import type { HostName } from '../names.js';
 import { hostsIn } from '../plan/install.js';
-import { seenHostOf, type SeenHost } from '../plan/installed.js';
-import { notThereWarning, retiredWords } from '../plan/retirement.js';
+import { seenHostOf } from '../plan/installed.js';
+import { newThing, notThereWarning, retiredWords } from '../plan/retirement.js';
 import { installParagraph, renderNowRun } from '../render/now-run.js';
 import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
-import { hostEntry } from '../store/ledger.js';
+import { hostEntry, readLedger } from '../store/ledger.js';
 import { putAway } from '../store/state-change.js';
-import type { HostSettings } from '../settings/settings.js';
+import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { certifiedHost, findStandingHosts, withHosts } from './hosts.js';
 import { changing, type Changing, type GlobalOptions } from './run.js';
@@ -33,7 +32,7 @@ export async function retire(options: RetireOptions, sys: Sys): Promise<void> {
     );
     const names = new Set(pending.map(({ host }) => host.hostname));
     const layout = layoutOf(settings);
-    warnOfOldKeys(pending, readInstalled(layout).hosts, sys);
+    warnOfOldKeys(settings, pending, sys);
     const rows = pending.map(({ host, info }) => ({ host: host.hostname, serial: info.serial }));
     await commit({
       after: withHosts(inventory, [...names], { previous: undefined }),
@@ -58,13 +57,28 @@ interface Pending {
   readonly next: CertificateInfo | undefined;
 }
 
-function warnOfOldKeys(pending: readonly Pending[], installed: ReadonlyMap<HostName, SeenHost>, sys: Sys): void {
-  const late = pending.flatMap(({ host, next }) => {
+function warnOfOldKeys(settings: Settings, pending: readonly Pending[], sys: Sys): void {
+  const layout = layoutOf(settings);
+  const { hosts: installed } = readInstalled(layout);
+  const others = pending.flatMap(({ host, next }) => {
     const seen = seenHostOf(installed, host)?.certificate;
     const isThere = seen === undefined || seen === next?.digest('certificate').toString('hex');
-    return isThere ? [] : [host.hostname];
+    return isThere ? [] : [{ host, next, seen }];
   });
+  if (others.length === 0) return;
+  const keyOf = new Map(
+    readLedger(layout).entries.map((one) => [plainDigest(one.certificateSha256), plainDigest(one.publicKeySha256)]),
+  );
+  // It may have been renewed after the rekey: the certificate that it has is then for the new key too.
+  const late = others.filter(
+    ({ host, next, seen }) =>
+      newThing(settings, host) === 'certificate' ||
+      (keyOf.get(seen) ?? '') !== next?.digest('public-key').toString('hex'),
+  );
   if (late.length === 0) return;
-  const { message, hint } = notThereWarning(late);
+  const { message, hint } = notThereWarning(late.map(({ host }) => host.hostname));
   sys.warn(message, hint);
 }
+
+/** As in the record of what is installed. */
+const plainDigest = (fingerprint: string): string => fingerprint.replaceAll(':', '').toLowerCase();

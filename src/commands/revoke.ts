@@ -8,10 +8,15 @@ import { tableName } from '../plan/bundle-names.js';
 import { caStageOf } from '../plan/ca-rekey.js';
 import { isFormer } from '../plan/former-hosts.js';
 import { hostsIn, type Install } from '../plan/install.js';
-import type { Inventory } from '../plan/inventory.js';
+import { seenHostOf } from '../plan/installed.js';
+import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { contradictionsOf } from '../plan/plan.js';
+import { tablesOf } from '../render/bundle.js';
+import { expectedContents } from '../render/installed.js';
 import { renderRelayRevocation, renderTableChange } from '../render/revocation.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
+import { readInstalled } from '../store/installed.js';
+import { layoutOf } from '../store/layout.js';
 import type { Sys } from '../sys/sys.js';
 import { findHost, notCertifiedError } from './hosts.js';
 import { planRevocationOf } from './revocation.js';
@@ -52,7 +57,7 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
             role: one.role,
             serials,
             revoked: time === '' ? null : time,
-            install: tables,
+            install: notSeenWith(settings, one, after, tables),
             error: behind === undefined ? null : errorObject(behind, sys.program),
           });
         },
@@ -103,7 +108,29 @@ function renderTold(
   const command = commandText(sys.program, isGone ? ['add', one.hostname] : again);
   if (one.role === 'smtpd-server') return renderRelayRevocation(settings, one, command, caStageOf(inventory));
   const isBroken = contradictionsOf(settings, inventory, at).length > 0;
-  return renderTableChange(settings, one, tables, command, isBroken);
+  const install = notSeenWith(settings, one, inventory, tables);
+  return renderTableChange(settings, one, { tables, install }, command, isBroken);
+}
+
+/** Those of the relays that were not last seen with the table that they should have. */
+function notSeenWith(
+  settings: Settings,
+  one: HostSettings,
+  after: Inventory,
+  tables: readonly Install[],
+): readonly Install[] {
+  if (one.role === 'smtpd-server') return tables;
+  const { hosts: seen } = readInstalled(layoutOf(settings));
+  const expected = expectedContents(settings, after, tablesOf(settings, after));
+  const isThere = (found: HostInventory): boolean => {
+    const table = expected(found)?.table;
+    return table !== undefined && seenHostOf(seen, found.host)?.table === table;
+  };
+  const relays = new Set(hostsIn(tables));
+  const done = new Set(
+    after.hosts.filter((found) => relays.has(found.host.hostname) && isThere(found)).map(({ host }) => host.hostname),
+  );
+  return tables.filter(({ host }) => !done.has(host));
 }
 
 /** A client whose certificate cannot be read has left the tables along with the revoked one. */

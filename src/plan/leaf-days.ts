@@ -12,9 +12,15 @@ export function leafDays({ ca, certificates }: Settings, signer: CertificateInfo
   return Math.max(0, Math.min(certificates.validDays, left));
 }
 
-/** Whole days until a certificate ends; negative after that. */
+/** Whole days until a certificate ends, to compare with a limit; negative as soon as it has ended. */
 export function daysLeft({ notAfter }: CertificateInfo, at: Date): number {
   return Math.floor((notAfter.getTime() - at.getTime()) / day);
+}
+
+/** Whole days until a certificate ends, to be printed; after that, minus the whole days since. */
+export function daysFromEnd({ notAfter }: CertificateInfo, at: Date): number {
+  // Without a zero that is negative.
+  return Math.trunc((notAfter.getTime() - at.getTime()) / day) + 0;
 }
 
 /** True if a new certificate of this CA would not end later. */

@@ -10,7 +10,7 @@ import { judgeCa } from './ca-status.js';
 import { judgeHost } from './host-status.js';
 import type { Installation } from './installed.js';
 import { isKnownRight, type HostInventory, type IssuedCertificate, type Opening } from './inventory.js';
-import { daysLeft } from './leaf-days.js';
+import { daysFromEnd } from './leaf-days.js';
 import { states, type Basis, type State, type statusRoles } from './states.js';
 
 export interface CertificateStatus {
@@ -18,7 +18,7 @@ export interface CertificateStatus {
   readonly name: string;
   readonly role: (typeof statusRoles)[number];
   readonly state: State;
-  /** Whole days until it expires, negative after that; undefined without a certificate. */
+  /** Whole days until it expires; after that, minus the whole days since; undefined without a certificate. */
   readonly daysLeft: number | undefined;
   readonly expires: Date | undefined;
   readonly serial: string | undefined;
@@ -149,7 +149,7 @@ const noFacts: Facts = { daysLeft: undefined, expires: undefined, serial: undefi
 function factsOf(info: CertificateInfo | undefined, { settings: { postfix }, at }: Basis): Facts {
   if (info === undefined) return noFacts;
   return {
-    daysLeft: daysLeft(info, at),
+    daysLeft: daysFromEnd(info, at),
     expires: info.notAfter,
     serial: info.serial,
     get pin() {

@@ -4,7 +4,8 @@
 import { listSome } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { HostName } from '../names.js';
-import type { DeployedHost, Visit } from '../plan/deployment.js';
+import { agoText } from '../plan/ago.js';
+import { isDone, type DeployedHost, type Visit } from '../plan/deployment.js';
 import { judgeInstallation } from '../plan/installed.js';
 
 /** The result of a visit that failed. */
@@ -58,6 +59,20 @@ export function planText(all: readonly DeployedHost[], visits: readonly Visit[],
   const more = visits.length > mostListed ? `  and ${visits.length - mostListed} more\n` : '';
   const rest = waiting.length === 0 ? '' : `waiting for other hosts: ${listSome(waiting)}\n`;
   return `to install, in this order:\n${lines.join('')}${more}${rest}`;
+}
+
+/** The result if these hosts, of `all`, have what they should have: only a look can show that one was changed there. */
+export function nothingText(
+  all: readonly DeployedHost[],
+  these: ReadonlySet<HostName>,
+  at: Date,
+  look: string,
+): string {
+  const others = all.every(isDone) ? '' : 'other ';
+  const seen = all.flatMap((host) => (these.has(host.hostname) ? (host.seen?.seen ?? []) : []));
+  const oldest = seen.reduce((one, other) => (other < one ? other : one), at);
+  const when = seen.length === 0 ? '' : `, as last seen ${agoText(oldest, at)}; to look again: ${look}`;
+  return `nothing to deploy: every ${others}host is up to date${when}\n`;
 }
 
 /** The result: counts, then what is left to do. */

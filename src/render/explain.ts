@@ -155,7 +155,17 @@ export function renderLogSummary(name: string, summary: LogSummary, explained: r
   ].join('');
 }
 
-function notesOf({ strangers, otherLines, trialLines, moreUnknown, hasOurs }: LogSummary): readonly string[] {
+/** False for a file that is no mail log, and for one without lines. */
+function isLog({ first, hasOurs }: LogSummary): boolean {
+  return first !== '' || hasOurs;
+}
+
+function notesOf(summary: LogSummary): readonly string[] {
+  const { strangers, otherLines, trialLines, moreUnknown, hasOurs } = summary;
+  const whyNotOurs =
+    isLog(summary) || summary.lines === 0
+      ? 'no line is from a service of relaycerts: was it installed on this host?'
+      : 'no line has a time: is this a mail log?';
   return [
     ...(moreUnknown > 0 ? [`unknown  ${howMany(moreUnknown, 'more line')} about TLS or the relay`] : []),
     ...(strangers.lines > 0
@@ -171,21 +181,19 @@ function notesOf({ strangers, otherLines, trialLines, moreUnknown, hasOurs }: Lo
     ...(otherLines > 0
       ? [`note     ${howMany(otherLines, 'line')} about mail that does not go through the relay`]
       : []),
-    ...(hasOurs ? [] : ['note     no line is from a service of relaycerts: was it installed on this host?']),
+    ...(hasOurs ? [] : [`note     ${whyNotOurs}`]),
   ];
 }
 
-function sumOf(
-  { lines: all, first, last, sent, faults, unknown, moreUnknown }: LogSummary,
-  explained: readonly Explanation[],
-): string {
+function sumOf(summary: LogSummary, explained: readonly Explanation[]): string {
+  const { lines: all, first, last, sent, faults, unknown, moreUnknown } = summary;
   const bad = faults.reduce((sum, { count }) => sum + count, 0);
   const odd = unknown.reduce((sum, { count }) => sum + count, moreUnknown);
   const when = first === '' ? '' : ` from ${shorten(first)} to ${shorten(last)}`;
   return [
     explained.length === 0 ? 'no fault' : howMany(explained.length, 'fault'),
     `${howMany(all, 'line')}${when}`,
-    `${all - bad - odd} of them fine`,
+    ...(isLog(summary) ? [`${all - bad - odd} of them fine`] : []),
     sent.count === 0
       ? 'no mail went through'
       : `${howMany(sent.count, 'message')} went through, the last ${shorten(sent.last)}`,

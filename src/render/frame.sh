@@ -60,6 +60,13 @@ await_listener() {
   return 1
 }
 
+# $edited from the last to the first: each file is put in place after those that it names, and taken back before them.
+backwards() {
+  order=
+  for file in $edited; do order="$file $order"; done
+  echo "$order"
+}
+
 copy_file() {
   cp -p "$1" "$2.part"
   mv -f "$2.part" "$2"
@@ -99,9 +106,7 @@ replace_files() {
 }
 
 put_files_back() {
-  # shellcheck disable=SC2086 # several files
-  [ -z "$made" ] || rm -f $made
-  for file in $edited; do
+  for file in $(backwards); do
     target=$(behind "$file")
     rm -f "$target.relaycerts" "$target.relaycerts-old.part"
     # Not replaced yet, and mv does not move a file to another name of itself.
@@ -109,6 +114,8 @@ put_files_back() {
     [ ! -e "$target.relaycerts-old" ] || mv -f "$target.relaycerts-old" "$target" ||
       outcome="it failed; $target could not be put back: mv $target.relaycerts-old $target"
   done
+  # shellcheck disable=SC2086 # several files
+  [ -z "$made" ] || rm -f $made
   rm -rf "$saved/new"
   [ "$first_run" = no ] || rm -rf "$saved"
 }

@@ -225,6 +225,7 @@ undo_host() {
   fi
   begin_change
   make_new undo
+  edited=$(backwards)
   replace_files
   resume_or_fail
   end_change

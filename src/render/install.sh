@@ -260,6 +260,7 @@ undo_host() {
   fi
   begin_change
   kept=$(copy_without_ours)
+  edited=$(backwards)
   replace_files
   check_and_reload
   end_change

@@ -4,6 +4,7 @@
 
 import { hash } from 'node:crypto';
 import type { CertificateInfo } from '../certificate/certificate.js';
+import { daysLeft } from '../plan/leaf-days.js';
 import type { Settings } from '../settings/settings.js';
 import { scriptCommand } from './commands.js';
 import type { Shown } from './host.js';
@@ -111,18 +112,20 @@ function renderCopied(id: string, place: string, text: string, title: string): s
 function renderTimeline({ certificates: { renewBeforeDays } }: Settings, all: readonly Dated[], at: Date): string {
   const rows = all
     .toSorted((a, b) => a.info.notAfter.getTime() - b.info.notAfter.getTime())
-    .map(({ name, role, info: { notBefore, notAfter } }) => {
+    .map(({ name, role, info }) => {
+      const { notBefore, notAfter } = info;
       const due = new Date(notAfter.getTime() - renewBeforeDays * day);
       const share = Math.min(
         1,
         Math.max(0, (notAfter.getTime() - at.getTime()) / (notAfter.getTime() - notBefore.getTime())),
       );
       const dates = `data-begins="${notBefore.toISOString()}" data-due="${due.toISOString()}" data-ends="${notAfter.toISOString()}"`;
+      const left = daysLeft(info, at);
       const bar = `<rect class="validity" width="100" height="10"/><rect class="left" width="${(100 * share).toFixed(1)}" height="10"/>`;
       return [
         `<tr ${dates}><th scope="row">${escapeHtml(name)}<br><span class="quiet">${escapeHtml(role)}</span></th>`,
         `<td>${dateOf(due)}</td><td>${dateOf(notAfter)}</td>`,
-        `<td class="days">${Math.floor((notAfter.getTime() - at.getTime()) / day)}</td>`,
+        `<td class="days">${left < 0 ? 'expired' : left}</td>`,
         `<td class="bar"><svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">${bar}</svg></td></tr>`,
       ].join('');
     });

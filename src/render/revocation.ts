@@ -1,7 +1,7 @@
 // What to run after a revocation: for a client, the new table on every relay; for a relay, what to do about its name.
 // Until that is done the revoked certificate still works; revocation lists are not published.
 
-import { commandText } from '../errors.js';
+import { commandText, listSome } from '../errors.js';
 import { hostsIn, type Install } from '../plan/install.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { handCommands } from './commands.js';
@@ -11,27 +11,28 @@ import { installParagraph, renderNowRun } from './now-run.js';
 const mostByHand = 3;
 
 /**
- * `install` are the relays with a new table; `again` is the command that lets the client relay again. If the state
- * `isBroken`, this does not wait for it.
+ * `tables` are the relays with a table, and `install` those of them that were not last seen with it; `again` is the
+ * command that lets the client relay again. If the state `isBroken`, this does not wait for it.
  */
 export function renderTableChange(
   settings: Settings,
   { hostname }: HostSettings,
-  install: readonly Install[],
+  { tables, install }: { readonly tables: readonly Install[]; readonly install: readonly Install[] },
   again: string,
   isBroken: boolean,
 ): string {
-  if (install.length === 0) return '';
+  if (tables.length === 0) return '';
+  const toRelay = { words: 'To let it relay again, with a new key:', run: [again] };
+  if (install.length === 0) {
+    return renderNowRun(`Last seen without its pin: ${listSome(hostsIn(tables))}`, toRelay);
+  }
   const names = hostsIn(install);
   const relays = settings.smtpdServers.filter((relay) => names.includes(relay.hostname));
   const byHand = relays.slice(0, mostByHand).flatMap((relay) => handCommands(settings.program, relay));
   const also = relays.length > mostByHand ? ', and the same for the other relays' : '';
   const paragraph = isBroken ? { words: `Now run${also}:`, run: byHand } : installParagraph(settings, names);
   const until = `Until then ${hostname} can relay; after that, its mail waits in its queue.`;
-  return renderNowRun(paragraph, {
-    words: `${until}\nTo let it relay again, with a new key:`,
-    run: [again],
-  });
+  return renderNowRun(paragraph, until, toRelay);
 }
 
 /** What follows the command for the next stage, by the stage of a CA rekey that is in progress. */

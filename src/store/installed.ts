@@ -114,6 +114,13 @@ export function renderInstalled(hosts: Installed['hosts']): string {
   return `{\n  "version": 1,\n  "hosts": {${lines.length === 0 ? '' : `\n${lines.join(',\n')}\n  `}}\n}\n`;
 }
 
+/** The file as it is in a backup, without the hosts of the settings: what they have now is not known. */
+export function restoredInstalled(bytes: Uint8Array, settings: Settings): Buffer {
+  const present = new Set<string>(hostsOf(settings).map(({ hostname }) => hostname));
+  const former = [...parseInstalled(bytes).hosts].filter(([hostname]) => !present.has(hostname));
+  return Buffer.from(renderInstalled(new Map(former)));
+}
+
 const isDigest = (value: unknown): value is string => typeof value === 'string' && /^[0-9a-f]{64}$/u.test(value);
 const isDigestOrNull = (value: unknown): value is string | null => value === null || isDigest(value);
 

@@ -20,6 +20,7 @@ import { sealBytes } from '../../src/custody/seal.js';
 import { Secret } from '../../src/secret.js';
 import { readTar, writeTar, type TarFile } from '../../src/store/tar.js';
 import { answerOf } from '../support/answer.js';
+import { noteAsInstalled } from '../support/installed.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, modesOf, program, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
@@ -98,13 +99,26 @@ describe('the drill', () => {
     }
     expect(restored.stderr).toContain("next, for the hosts' bundles: relaycerts make\n");
     succeed(run(['make']));
-    // What hosts have is not in a backup: they must be looked at again.
-    expect(run(['status'])).toMatchObject({ status: 3, stderr: '' });
     succeed(run(['renew', '--force']));
     const wide = Object.entries(modesOf(other.folder)).filter(
       ([name, mode]) => /key|chain/u.test(name) && mode !== '0600',
     );
     expect(wide).toEqual([]);
+  });
+
+  it('does not know what the hosts have now, but which ones to undo', async () => {
+    project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'gone' }] }));
+    succeed(await project.run(['make']));
+    await noteAsInstalled(project);
+    succeed(await project.run(['remove', 'gone']));
+    await noteAsInstalled(project);
+    succeed(backup());
+    expect(succeed(restore()).stderr).toContain('  then, to see what the hosts have now: relaycerts check\n');
+    succeed(await other.run(['make']));
+    const { status, stdout, stderr } = await other.run(['status']);
+    expect([status, stdout.match(/but not seen on the host/gu)?.length]).toEqual([3, 1]);
+    expect(stdout).toContain('2 hosts: 2 not-installed');
+    expect(stderr).toMatch(/gone\.example\.org is no longer in the settings, but was seen installed/u);
   });
 
   it('is made, and no failure, if it cannot be noted here', async () => {

@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { answerOf } from '../support/answer.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
@@ -36,6 +37,20 @@ describe('clean', () => {
     expect(readdirSync(project.folder)).toEqual(['settings.json']);
     expect(readdirSync(project.home).toSorted()).toEqual(['.config', passphrase]);
     expect((await project.run(['clean', '--yes'])).stderr).toContain('nothing to remove');
+  });
+
+  it('lists the folders of a fleet, and with --json every file', async () => {
+    project.settings(smallSettings({ smtpClients: Array.from('abcdefgh', (hostname) => ({ hostname })) }));
+    succeed(await project.run(['make']));
+    const files = Object.keys(treeOf(project.folder)).filter((name) => /^(?:certs|hosts)\/.*[^/]$/u.test(name));
+    const { stdout } = await project.run(['clean']);
+    expect(stdout).toBe(
+      'hosts/: 41 files\ncerts/smtp-client/: 18 files\ncerts/smtpd-server/: 2 files\ncerts/ca/: 3 files\n',
+    );
+    const { removed } = answerOf<{ readonly removed: readonly string[] }>(
+      succeed(await project.run(['clean', '--yes', '--json'])).stdout,
+    );
+    expect(removed.toSorted()).toEqual(files.map((name) => project.path(name)).toSorted());
   });
 
   it('--all without a terminal says how to remove all without asking', async () => {

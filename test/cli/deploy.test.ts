@@ -5,6 +5,7 @@ import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deploy } from '../../src/commands/deploy.js';
+import { noteAsInstalled } from '../support/installed.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
@@ -32,6 +33,14 @@ describe('deploy', () => {
     const { status, stdout, stderr } = await project.run(['deploy', 'mailhost', '--yes']);
     expect([status, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(/error: mailhost\.example\.org is revoked\n.*hint: .*make --again mailhost/u);
+  });
+
+  it('with nothing to do says how old that knowledge is, and how to look again', async () => {
+    await noteAsInstalled(project, { hosts: ['mailhost'] });
+    await noteAsInstalled(project, { hosts: ['relayhost'], seen: new Date(Date.now() - 3 * 86_400_000) });
+    expect(succeed(await project.run(['deploy'])).stdout).toBe(
+      'nothing to deploy: every host is up to date, as last seen 3 days ago; to look again: relaycerts check\n',
+    );
   });
 
   it('is not held up by a new client, but by one whose certificate is lost', async () => {

@@ -113,6 +113,9 @@ mail.log: 3 faults; 6 lines from Nov 27 00:37:48 to Nov 27 00:40:00; 1 of them f
       stdout:
         'fine.log: no fault; 1 line from Nov 27 00:40:00 to Nov 27 00:40:00; 1 of them fine; 1 message went through, the last Nov 27 00:40:00\n',
     });
+    expect((await project.run(['explain', 'settings.json'])).stdout).toMatch(
+      /^note {5}no line has a time: is this a mail log\?\nsettings\.json: no fault; \d+ lines; no mail went through\n$/u,
+    );
     const { status, stderr } = await project.run(['explain', 'no.log']);
     expect([status, stderr]).toEqual([
       2,

@@ -147,7 +147,16 @@ describe('renew --rekey and retire', () => {
     );
     succeed(await run('renew', '--rekey', 'mailhost'));
     await noteAsInstalled(project);
+    // Another certificate for the new key has the same pin.
+    succeed(await run('renew', '--force', 'mailhost'));
     expect(await retired()).not.toContain('warning');
+  });
+
+  it('retire warns of an old key also if its last certificate was never installed', async () => {
+    await noteAsInstalled(project);
+    succeed(await run('renew', '--force', 'mailhost'));
+    succeed(await run('renew', '--rekey', 'mailhost'));
+    expect(succeed(await run('retire', 'mailhost')).stderr).toContain('was last seen without its new certificate');
   });
 
   it('a new key: both pins are listed until retire', async () => {

@@ -92,7 +92,12 @@ describe('revoke of a host with its own key', () => {
     expect((await run('show', 'own', '--section', 'request')).stdout).toContain(
       `relaycerts sign ${own}.csr.pem --host ${own} --again\n`,
     );
+    const here = await run('make', '--again', 'own', '--dry-run');
+    expect(here.stderr).toContain(
+      `warning: ${own} made its own key before, but the new one is made here\nrelaycerts: hint: if it should make that too, this says how: relaycerts revoke ${own}\n`,
+    );
     succeed(await run('sign', 'own.csr', '--host', 'own', '--again'));
+    expect((await run('make', '--again', 'own')).stderr).not.toContain('made its own key');
     expect(project.read(`hosts/${relay}/relay_clientcerts`)).toContain(` ${own}\n`);
     expect((await run('show', 'own', '--section', 'request')).stdout).not.toMatch(/--again|rm -f/u);
   });

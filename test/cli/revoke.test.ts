@@ -188,6 +188,20 @@ To let it relay again, with a new key:
     });
   });
 
+  it('does not ask for what the relays were seen to have already', async () => {
+    await noteAsInstalled(project, { hosts: ['relayhost', 'relayhost2'] });
+    const first = succeed(await run('revoke', home));
+    expect(first.stdout).toContain(`Until then ${home} can relay`);
+    await noteAsInstalled(project, { hosts: ['relayhost'] });
+    const half = succeed(await run('revoke', home));
+    expect(half.stdout).toContain(`Now run:\n  ${installs('relayhost2')}\nUntil then ${home} can relay`);
+    await noteAsInstalled(project, { hosts: ['relayhost2'] });
+    expect(succeed(await run('revoke', home)).stdout).toBe(
+      `Last seen without its pin: ${relay}, ${relay2}\nTo let it relay again, with a new key:\n  relaycerts make --again ${home}\n`,
+    );
+    expect(JSON.parse(succeed(await run('revoke', home, '--json')).stdout)).toMatchObject({ install: [] });
+  });
+
   it('make --again brings it back, with a new key', async () => {
     const revoked = certificate();
     succeed(await run('revoke', 'mailhost'));

@@ -316,12 +316,12 @@ describe('status', () => {
     expect((await project.run(['make'])).status).toBe(0);
     const rows = rowsOf(await project.run(['status', '--json']));
     expect(rows.map(({ daysLeft }) => daysLeft)).toEqual([99, 99, 99, null]);
-    expect(rowsOf(await inDays(101, ['status', '--json'])).map(({ state }) => state)).toEqual([
-      'expired',
-      'expired',
-      'expired',
-      'ok',
-    ]);
+    const later = async (days: number): Promise<readonly unknown[]> =>
+      rowsOf(await inDays(days, ['status', '--json'])).map((row) => `${row.state} ${row.daysLeft}`);
+    // An hour, and a day and an hour after the end.
+    expect(await later(100)).toEqual(['expired 0', 'expired 0', 'expired 0', 'ok null']);
+    expect(await later(101)).toEqual(['expired -1', 'expired -1', 'expired -1', 'ok null']);
+    expect((await inDays(101, ['status'])).stdout).toMatch(/^mailhost\S* +smtp-client +expired +-1 /mu);
   });
 });
 

@@ -77,7 +77,7 @@ describe('deploy', () => {
   });
 
   test('with nothing to do, prints one line', async () => {
-    expect(await deploy()).toBe('nothing to deploy: every host is up to date\n');
+    expect(await deploy()).toMatch(/^nothing to deploy: every host is up to date, as last seen .*\n$/u);
   });
 
   test('leaves keys readable only by root, and nothing temporary', async () => {

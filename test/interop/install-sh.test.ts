@@ -179,6 +179,39 @@ replace_files`;
   rmSync(folder, { recursive: true });
 });
 
+it('puts files in place after those that they name, and takes them back before', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'relaycerts-frame-'));
+  const script = `host=h folder=. edited='master.cf main.cf' root_hint=none
+. ./src/render/failure.sh
+. ./src/render/frame.sh
+for part in is_running resume put_bundle_back; do eval "$part() { :; }"; done
+mv() { command mv "$@"; [ "\${3%.cf}" = "$3" ] || echo "\${3##*/}: $(cat "$3")"; }
+cd '${folder}'
+config=$PWD saved=$PWD/saved
+write() { mkdir -p saved/before saved/new; for file in $edited; do echo "$1" >"saved/new/$file"; done; }
+for file in $edited; do echo old >"$file"; done
+write ours
+(begin_change; replace_files; exit 1) || :
+write ours
+replace_files
+end_change
+write old
+edited=$(backwards)
+(begin_change; replace_files; exit 1) || :
+write old
+replace_files`;
+  const { stdout } = spawnSync('sh', ['-c', script], { encoding: 'utf8' });
+  const [into, outOf] = [
+    ['master.cf: ours', 'main.cf: ours'],
+    ['main.cf: old', 'master.cf: old'],
+  ];
+  expect(stdout.split('\n').filter((line) => line.includes('.cf: '))).toEqual([
+    ...[into, outOf, into].flat(),
+    ...[outOf, into, outOf].flat(),
+  ]);
+  rmSync(folder, { recursive: true });
+});
+
 it('what a run that was killed had prepared does not come into place', () => {
   const folder = mkdtempSync(join(tmpdir(), 'relaycerts-frame-'));
   const script = `host=h folder=. edited=a root_hint=none

@@ -34,6 +34,8 @@ describe('a relay without an address', () => {
     const work = { settings: threeHosts, ca: '', certificate: undefined, visitors, facts: undefined };
     const reports = await checkRelay(nowhere, { ...work, otherAddresses: [] });
     expect(reports.map(({ findings }) => idsOf(findings))).toEqual([['name-not-found']]);
+    const [message] = reports.flatMap(({ findings }) => findings.map((one) => one.message));
+    expect(message).toMatch(/ has no address in DNS: the (?:look-up found none|name server does not answer)$/u);
   });
 });
 

@@ -33,16 +33,17 @@ export function renderPlugin(
   const inCare = [...critical, ...others];
   const told = [
     ...(inCare.length === 0 ? [] : [listSome(inCare.map(describe))]),
-    ...warnings.slice(0, 5).map(({ message }) => message.replaceAll('|', ' ')),
+    ...warnings.slice(0, 5).map(({ message }) => message),
   ];
   const what =
     problems[0] !== undefined
-      ? problems[0].message.replaceAll('|', ' ')
+      ? problems[0].message
       : told.length > 0
         ? told.join(', ')
         : `${rows.length} certificates, the next expires in ${next?.daysLeft ?? 0} days (${next?.name ?? 'none'})`;
   const words = ['OK', 'WARNING', 'CRITICAL'][status];
-  return { line: `RELAYCERTS ${words} - ${what} | ${performanceData(rows, limits)}\n`, status };
+  // A bar begins the performance data, and a CA's name may have one.
+  return { line: `RELAYCERTS ${words} - ${what.replaceAll('|', ' ')} | ${performanceData(rows, limits)}\n`, status };
 }
 
 /** Days left, one value for each certificate; a monitor keeps a history of each, so a fleet has only its lowest one. */

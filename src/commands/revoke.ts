@@ -96,14 +96,16 @@ function renderTold(
 ): string {
   const ownKey = new Set([...inventory.revoked.ownKey, ...(isOwnKey ? [one.hostname] : [])]);
   // A host that is no longer in the settings comes back with `add`, which prints the next step; one that makes its own
-  // key, with the steps for a new key there.
+  // key, with the steps for a new key there. A relay's block has all steps.
   const again = ownKey.has(one.hostname)
     ? ['show', one.hostname, '--section', 'request']
     : ['make', '--again', one.hostname];
-  const command = commandText(sys.program, isGone ? ['add', one.hostname] : again);
-  if (one.role === 'smtpd-server') return renderRelayRevocation(settings, one, command, caStageOf(inventory));
+  const isRelay = one.role === 'smtpd-server';
+  const add = commandText(sys.program, ['add', one.hostname, ...(isRelay ? ['--relay'] : [])]);
+  const back = [...(isGone ? [add] : []), ...(isGone && !isRelay ? [] : [commandText(sys.program, again)])];
+  if (isRelay) return renderRelayRevocation(settings, one, back, caStageOf(inventory));
   const isBroken = contradictionsOf(settings, inventory, at).length > 0;
-  return renderTableChange(settings, one, tables, command, isBroken);
+  return renderTableChange(settings, one, tables, back, isBroken);
 }
 
 /** A client whose certificate cannot be read has left the tables along with the revoked one. */

@@ -11,14 +11,14 @@ import { installParagraph, renderNowRun } from './now-run.js';
 const mostByHand = 3;
 
 /**
- * `install` are the relays with a new table; `again` is the command that lets the client relay again. If the state
- * `isBroken`, this does not wait for it.
+ * `install` are the relays with a new table; `again` are the commands that let the client relay again. If the
+ * state `isBroken`, this does not wait for it.
  */
 export function renderTableChange(
   settings: Settings,
   { hostname }: HostSettings,
   install: readonly Install[],
-  again: string,
+  again: readonly string[],
   isBroken: boolean,
 ): string {
   if (install.length === 0) return '';
@@ -30,7 +30,7 @@ export function renderTableChange(
   const until = `Until then ${hostname} can relay; after that, its mail waits in its queue.`;
   return renderNowRun(paragraph, {
     words: `${until}\nTo let it relay again, with a new key:`,
-    run: [again],
+    run: again,
   });
 }
 
@@ -44,20 +44,20 @@ const stagesLeft = {
 } as const;
 
 /**
- * A relay has no pin in any table. `again` is the command that makes its files again. No stage of a CA rekey begins
+ * A relay has no pin in any table. `again` are the commands that make its files again. No stage of a CA rekey begins
  * before the one in progress is installed.
  */
 export function renderRelayRevocation(
   settings: Settings,
   { hostname }: HostSettings,
-  again: string,
+  again: readonly string[],
   stage: keyof typeof stagesLeft,
 ): string {
   const run = (...words: readonly string[]): string => commandText(settings.program, words);
   return renderNowRun(
     {
       words: `Anyone with the key of ${hostname} can pose as it\nuntil its clients no longer trust it. To keep its name, run:`,
-      run: [again, run('deploy'), run('renew', '--ca', '--rekey')],
+      run: [...again, run('deploy'), run('renew', '--ca', '--rekey')],
     },
     {
       words:

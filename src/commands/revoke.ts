@@ -13,7 +13,7 @@ import { contradictionsOf } from '../plan/plan.js';
 import { renderRelayRevocation, renderTableChange } from '../render/revocation.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
-import { findHost, notCertifiedError } from './hosts.js';
+import { againWords, findHost, notCertifiedError } from './hosts.js';
 import { planRevocationOf } from './revocation.js';
 import { changing, type GlobalOptions, type Work } from './run.js';
 
@@ -95,11 +95,9 @@ function renderTold(
   { isGone, isOwnKey }: { readonly isGone: boolean; readonly isOwnKey: boolean },
 ): string {
   const ownKey = new Set([...inventory.revoked.ownKey, ...(isOwnKey ? [one.hostname] : [])]);
-  // A host that is no longer in the settings comes back with `add`, which prints the next step; one that makes its own
-  // key, with the steps for a new key there. A relay's block has all steps.
-  const again = ownKey.has(one.hostname)
-    ? ['show', one.hostname, '--section', 'request']
-    : ['make', '--again', one.hostname];
+  // A host that is no longer in the settings comes back with `add`, which prints the next step. A relay's block has all
+  // steps.
+  const again = againWords({ ownKey }, one.hostname);
   const isRelay = one.role === 'smtpd-server';
   const add = commandText(sys.program, ['add', one.hostname, ...(isRelay ? ['--relay'] : [])]);
   const back = [...(isGone ? [add] : []), ...(isGone && !isRelay ? [] : [commandText(sys.program, again)])];

@@ -4,7 +4,7 @@
 
 import { basename, join } from 'node:path';
 import { readSealedTo } from '../custody/sealed-to.js';
-import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
+import { RelaycertsError, listSome, quote, quotePath, howMany } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { passphraseFileName, type Settings } from '../settings/settings.js';
 import { shellWords } from '../shell-word.js';
@@ -60,7 +60,7 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
         if (lookAt(path) !== undefined) sys.say('the operator key stays', path);
       }
       await agree(options, sys, {
-        ask: `Remove these ${removes.length} files?`,
+        ask: `Remove ${removes.length === 1 ? 'this file' : `these ${removes.length} files`}?`,
         deed: 'clean asks before it removes',
         unasked: { run: ['clean', '--yes', ...(options.all ? ['--all'] : [])], before: 'to remove without asking:' },
         declined: 'nothing was removed',
@@ -70,7 +70,7 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
     const change = { writes: [], appends: [], removes, empties: folders };
     await commitChangeWithWords(settings, sys, lock, change, words);
     if (lookAt(layout.certsFolder) === undefined) await lock.remove();
-    sys.say(removes.length === 0 ? 'nothing to remove' : `removed ${removes.length} files`);
+    sys.say(removes.length === 0 ? 'nothing to remove' : `removed ${howMany(removes.length, 'file')}`);
   });
 }
 

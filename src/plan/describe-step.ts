@@ -1,7 +1,7 @@
 // The steps of a plan in words, for --dry-run and for progress. A step says what will be made and where; plan.ts has
 // the reasons.
 
-import { quote } from '../errors.js';
+import { quote, howMany } from '../errors.js';
 import type { CertificateStep } from './host-step.js';
 import type { HostStep, Step } from './plan.js';
 
@@ -19,9 +19,9 @@ export function describeStep(step: Step): string {
     case 'key':
       return `the key of ${step.hostname}, ${step.keyType}`;
     case 'ca-certificate':
-      return `the CA's certificate ${quote(step.commonName)}, ${step.validDays} days`;
+      return `the CA's certificate ${quote(step.commonName)}, ${howMany(step.validDays, 'day')}`;
     case 'certificate':
-      return `the ${step.role} certificate of ${step.hostname}, ${step.validDays} days`;
+      return `the ${step.role} certificate of ${step.hostname}, ${howMany(step.validDays, 'day')}`;
     case 'dkim-key':
       return `the DKIM key of ${step.domain}, selector ${step.selector}, ${step.keyType}`;
     case 'bundle':
@@ -37,10 +37,10 @@ export function describeHosts(steps: readonly HostStep[], most = 4): readonly st
   if (certificates.length <= most) {
     return certificates.map((step) => {
       const what = withKey.has(step.hostname) ? 'key and certificate' : 'certificate';
-      return `the ${what} of ${step.hostname}, ${step.validDays} days${isSame(step) ? ', for the same key' : ''}`;
+      return `the ${what} of ${step.hostname}, ${howMany(step.validDays, 'day')}${isSame(step) ? ', for the same key' : ''}`;
     });
   }
-  const days = `${certificates[0]?.validDays ?? 0} days`;
+  const days = howMany(certificates[0]?.validDays ?? 0, 'day');
   const keys =
     withKey.size === 0 ? '' : withKey.size === certificates.length ? 'keys and ' : `${withKey.size} keys and `;
   const same = certificates.every(isSame) ? ', for the same keys' : '';

@@ -38,9 +38,9 @@ export async function runProgram(args: readonly string[], outside: ProcessLike):
   }
 }
 
-/** Also for a line that was wrong before --json was read. */
+/** Also for a line that was wrong before --json was read; `--format json` of some commands is the same. */
 function wantsJson(program: SysCommand | undefined, args: readonly string[]): boolean {
-  return program?.opts<RawGlobal>().json === true || args.includes('--json');
+  return program?.opts<RawGlobal>().json === true || args.includes('--json') || wantsFormat(args, 'json');
 }
 
 function wantsFormat(args: readonly string[], format: string): boolean {

@@ -13,6 +13,7 @@ import { noFindings, readCertificate } from '../store/read-file.js';
 import { isRevokedHost, readRevoked } from '../store/revoked.js';
 import { replaceUnchanged } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
+import { againWords } from './hosts.js';
 import { locked } from './locked.js';
 import type { GlobalOptions } from './run.js';
 
@@ -37,8 +38,9 @@ export async function add({ settings: file, json, hostname: word, relay }: AddOp
     const layout = layoutOf(settings);
     // After remove --keep, its certificate is here.
     const certificate = readCertificate(layout.certificate(role, hostname).path, noFindings(-1));
-    const isRevoked = isRevokedHost(await readRevoked(layout), hostname, certificate?.info);
-    const next = commandText(settings.program, isRevoked ? ['make', '--again', hostname] : ['make']);
+    const revoked = await readRevoked(layout);
+    const isRevoked = isRevokedHost(revoked, hostname, certificate?.info);
+    const next = commandText(settings.program, isRevoked ? againWords(revoked, hostname) : ['make']);
     const edit = there === undefined ? await addHostTo(settings, { role, name: word }, sys) : undefined;
     if (json) {
       const fields = { host: hostname, role, file: edit?.path ?? null, added: edit !== undefined, next };

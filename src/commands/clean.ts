@@ -1,22 +1,16 @@
 // `relaycerts clean`: removes what make made: certs/, hosts/ and, with --all, the passphrase file. The operator key is
-// never touched, because it may open other passphrases. Names come from the layout and from the files; a file that make
-// does not make stays and is named.
+// never touched, because it may open other passphrases. A file that make does not make (store/made-files.ts) stays and is
+// named.
 
 import { basename, dirname, join } from 'node:path';
 import { readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, howMany, listSome, quote, quotePath } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
-import { findHostName } from '../names.js';
-import { tableName } from '../plan/bundle-names.js';
-import { dkimNames } from '../plan/dkim.js';
-import { peersName } from '../plan/inbound.js';
-import { tunnelKeysName } from '../plan/tunnel.js';
-import { port25Names } from '../plan/port25.js';
 import { passphraseFileName, type Settings } from '../settings/settings.js';
 import { shellWords } from '../shell-word.js';
-import { recordName } from '../store/backup-record.js';
 import { keptPassphrases } from '../store/kept-passphrases.js';
 import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
+import { madeFiles, type MadeFiles } from '../store/made-files.js';
 import { findOtherCa } from '../store/read.js';
 import { foldersOf } from '../store/safety.js';
 import { listFolder, lookAt, readFile } from '../sys/files.js';
@@ -39,11 +33,10 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
     const layout = layoutOf(settings);
     const others = await findOtherCa(settings, layout);
     if (others.length > 0) throw contradiction(others);
-    const bundles = (await listFolder(layout.hostsFolder))
-      .filter((name) => findHostName(name) !== undefined)
-      .map((name) => join(layout.hostsFolder, name));
+    const { isHost, isMade } = madeFiles(settings, layout);
+    const bundles = (await listFolder(layout.hostsFolder)).filter(isHost).map((name) => join(layout.hostsFolder, name));
     const folders = [...bundles, ...foldersOf(layout).toReversed()];
-    const found = await Promise.all(folders.map((folder) => filesIn(folder, folders)));
+    const found = await Promise.all(folders.map((folder) => filesIn(folder, folders, isMade)));
     const sealed = options.all ? await sealedFiles(settings, layout, sys) : [];
     const removes = [...found.flatMap(({ ours }) => ours), ...sealed];
     for (const [at, folder] of folders.entries()) sayStrange(folder, found[at]?.strange ?? [], sys);
@@ -95,24 +88,14 @@ function listFiles(paths: readonly string[], { hostsFolder }: Layout, sys: Sys):
   return [...counts].map(([folder, count]) => `${shownPath(folder, sys)}/: ${howMany(count, 'file')}\n`).join('');
 }
 
-/** Names of files that make makes: one with a dot (example.org-ca, mailhost.example.org), and the part. */
-function isOurs(path: string): boolean {
-  return (
-    /^[^.]+\.[^.].*\.(?:key|crt|csr|chain)\.pem(?:\.relaycerts-new(?:-\d+)?)?$/u.test(basename(path)) ||
-    ['issued.jsonl', 'installed.json', 'selectors.json', recordName, tableName, peersName, tunnelKeysName].includes(
-      basename(path),
-    ) ||
-    [...Object.values(dkimNames), ...Object.values(port25Names)].some((name) => name === basename(path))
-  );
-}
-
 async function filesIn(
   folder: string,
   folders: readonly string[],
+  isMade: MadeFiles['isMade'],
 ): Promise<{ readonly ours: readonly string[]; readonly strange: readonly string[] }> {
   const paths = (await listFolder(folder)).map((name) => join(folder, name)).filter((path) => !folders.includes(path));
   const ours: string[] = [];
-  for (const path of paths) if (isOurs(path) && lookAt(path)?.kind === 'file') ours.push(path);
+  for (const path of paths) if (isMade(path) && lookAt(path)?.kind === 'file') ours.push(path);
   return { ours, strange: paths.filter((path) => !ours.includes(path)) };
 }
 

@@ -175,6 +175,11 @@ export function revokedError(one: HostSettings, revoked: Revoked): RelaycertsErr
   return new RelaycertsError('contradiction', `${one.hostname} is revoked`, { hint: againHint(one, revoked) });
 }
 
+/** The next step for a revoked host to relay again: a host that makes its own key makes a new one. */
+export function againWords({ ownKey }: Pick<Revoked, 'ownKey'>, hostname: HostName): readonly string[] {
+  return ownKey.has(hostname) ? ['show', hostname, '--section', 'request'] : ['make', '--again', hostname];
+}
+
 /** The command that lets a revoked host relay again. A host that made its own key has to make the new one too. */
 function againHint({ hostname }: HostSettings, { ownKey }: Revoked): Exclude<Hint, string> {
   const again = 'to let it relay again, with a';

@@ -1,7 +1,7 @@
 // `relaycerts make`: makes everything that the settings ask for and is missing, leaves what is right unchanged, and
 // prints the instructions for every host. The plan decides; make-ca.ts and certify.ts carry it out.
 
-import { recipientContext } from '../custody/passphrase-file.js';
+import { recipientContext, recipientsOfSettings } from '../custody/passphrase-file.js';
 import { findRecipientChange } from '../custody/recipient-change.js';
 import { commandText, listSome, problemObject, quotePath, renderHint } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
@@ -58,6 +58,8 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
     const plan = await planFor(work, isGiven);
     sayPlan(work, plan);
     const { steps, held } = plan;
+    // What the passphrase would be encrypted to has to be usable: a plan that cannot be carried out is none.
+    if (steps.some(({ kind }) => kind === 'passphrase' || kind === 'reseal')) await recipientsOfSettings(work);
     const opening = isGiven ? undefined : await foreseeOpening(work, steps, undefined);
     const answer = { isDryRun: true, plan, install: installFor(settings, steps), retire: [] };
     sys.write(options.json ? renderAnswer(answer, sys) : renderPlan(plan, opening, sys));
@@ -71,7 +73,8 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
     if (again !== undefined) return false;
     const plan = await planFor(work, isGiven);
     plans.set(work.inventory, plan);
-    return plan.steps.length + plan.problems.length === 0;
+    // What is refused needs no lock either.
+    return plan.steps.length === 0 || plan.problems.length > 0;
   };
   const carryOut = async ({ commit, given, ...frame }: Changing): Promise<void> => {
     const { settings, at } = frame;

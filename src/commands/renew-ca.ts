@@ -4,7 +4,7 @@
 import { parseCertificate, type CertificateInfo } from '../certificate/certificate.js';
 import { checkLeaf, type CertificateFinding } from '../certificate/verify.js';
 import { openPassphraseFile } from '../custody/passphrase-file.js';
-import { RelaycertsError, commandText, type Hint, type Problem } from '../errors.js';
+import { RelaycertsError, commandText, type Hint, type Problem, howMany } from '../errors.js';
 import type { HostName } from '../names.js';
 import { curedByRenewal } from '../plan/ca-problems.js';
 import { caStageOf } from '../plan/ca-rekey.js';
@@ -64,7 +64,7 @@ export async function renewCa(options: CaOptions, sys: Sys): Promise<void> {
             next: isAwaited ? commandText(settings.program, ['make']) : null,
           }),
         tell: (install) => renderCaRenewal(settings, before, install, { isAwaited, hasExpired, at }),
-        done: [{ what: `made a new CA certificate for the same key, ${validDays} days`, path }],
+        done: [{ what: `made a new CA certificate for the same key, ${howMany(validDays, 'day')}`, path }],
       });
     },
     { fixes: curedByRenewal },

@@ -1,7 +1,7 @@
 // `relaycerts renew`: new certificates for the same keys, so that pins stay; with --rekey for new keys, and then the
 // old pin stays listed beside the new one until `relaycerts retire`.
 
-import { RelaycertsError, listSome, type Problem } from '../errors.js';
+import { RelaycertsError, listSome, type Problem, howMany } from '../errors.js';
 import type { Issuer } from '../issue/x509.js';
 import type { HostName } from '../names.js';
 import { caStageOf, renewCaArgs } from '../plan/ca-rekey.js';
@@ -123,7 +123,7 @@ function planDue(
   const isMany = notDue.length > mostLines;
   if (isMany && !due) sys.say(`${notDue.length} hosts are not due (--force renews them anyway)`);
   for (const { hostname, daysLeft } of notDue) {
-    const line = `${hostname} is not due: ${daysLeft} days left (--force renews it anyway)`;
+    const line = `${hostname} is not due: ${howMany(daysLeft, 'day')} left (--force renews it anyway)`;
     if (due || isMany) sys.detail(line);
     else sys.say(line);
   }

@@ -18,7 +18,7 @@ import type { HostSettings, Settings } from '../settings/settings.js';
 import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
 import type { Sys } from '../sys/sys.js';
-import { findHost, notCertifiedError } from './hosts.js';
+import { againWords, findHost, notCertifiedError } from './hosts.js';
 import { planRevocationOf } from './revocation.js';
 import { changing, type GlobalOptions, type Work } from './run.js';
 
@@ -100,16 +100,16 @@ function renderTold(
   { isGone, isOwnKey }: { readonly isGone: boolean; readonly isOwnKey: boolean },
 ): string {
   const ownKey = new Set([...inventory.revoked.ownKey, ...(isOwnKey ? [one.hostname] : [])]);
-  // A host that is no longer in the settings comes back with `add`, which prints the next step; one that makes its own
-  // key, with the steps for a new key there.
-  const again = ownKey.has(one.hostname)
-    ? ['show', one.hostname, '--section', 'request']
-    : ['make', '--again', one.hostname];
-  const command = commandText(sys.program, isGone ? ['add', one.hostname] : again);
-  if (one.role === 'smtpd-server') return renderRelayRevocation(settings, one, command, caStageOf(inventory));
+  // A host that is no longer in the settings comes back with `add`, which prints the next step. A relay's block has all
+  // steps.
+  const again = againWords({ ownKey }, one.hostname);
+  const isRelay = one.role === 'smtpd-server';
+  const add = commandText(sys.program, ['add', one.hostname, ...(isRelay ? ['--relay'] : [])]);
+  const back = [...(isGone ? [add] : []), ...(isGone && !isRelay ? [] : [commandText(sys.program, again)])];
+  if (isRelay) return renderRelayRevocation(settings, one, back, caStageOf(inventory));
   const isBroken = contradictionsOf(settings, inventory, at).length > 0;
   const install = notSeenWith(settings, one, inventory, tables);
-  return renderTableChange(settings, one, { tables, install }, command, isBroken);
+  return renderTableChange(settings, one, { tables, install }, back, isBroken);
 }
 
 /** Those of the relays that were not last seen with the table that they should have. */

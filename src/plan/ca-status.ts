@@ -5,7 +5,7 @@ import { caFlaws } from '../certificate/ca-flaws.js';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { keyTypeOfSpki } from '../certificate/public-key.js';
 import { checkCa } from '../certificate/verify.js';
-import { listSome, timeText, type Command, type Problem } from '../errors.js';
+import { listSome, timeText, type Command, type Problem, howMany } from '../errors.js';
 import type { Settings } from '../settings/settings.js';
 import { caProblems, isNextCaUseless } from './ca-problems.js';
 import { caStageOf, isOfFormerCa, renewCaArgs } from './ca-rekey.js';
@@ -40,11 +40,11 @@ export function judgeCa({ settings, inventory, at, warnDays }: Basis): Verdict {
   // A certificate that is due but about to be replaced needs only the next stage.
   if (next !== undefined) return ['pending', next];
   const left = daysLeft(found.info, at);
-  if (left < warnDays) return ['due', { message: `expires in ${left} days`, hint: install }];
+  if (left < warnDays) return ['due', { message: `expires in ${howMany(left, 'day')}`, hint: install }];
   const [other] = unappliedToCa(settings.ca, found);
   if (other !== undefined) return ['pending', other];
   if (isCutting(settings, left)) {
-    return ['ok', { message: `expires in ${left} days, and so does everything it signs`, hint: install }];
+    return ['ok', { message: `expires in ${howMany(left, 'day')}, and so does everything it signs`, hint: install }];
   }
   const flaws = caFlaws(found.info).map(describeFlaw);
   if (flaws.length === 0) return ['ok'];

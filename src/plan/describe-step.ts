@@ -1,7 +1,8 @@
 // The steps of a plan in words, for --dry-run and for progress. A step says what will be made and where; plan.ts has
 // the reasons.
 
-import { quote } from '../errors.js';
+import { quote, howMany } from '../errors.js';
+import type { CertificateStep } from './host-step.js';
 import type { HostStep, Step } from './plan.js';
 
 /** What a step makes, without its path. */
@@ -18,9 +19,9 @@ export function describeStep(step: Step): string {
     case 'key':
       return `the key of ${step.hostname}, ${step.keyType}`;
     case 'ca-certificate':
-      return `the CA's certificate ${quote(step.commonName)}, ${step.validDays} days`;
+      return `the CA's certificate ${quote(step.commonName)}, ${howMany(step.validDays, 'day')}`;
     case 'certificate':
-      return `the ${step.role} certificate of ${step.hostname}, ${step.validDays} days`;
+      return `the ${step.role} certificate of ${step.hostname}, ${howMany(step.validDays, 'day')}`;
     case 'dkim-key':
       return `the DKIM key of ${step.domain}, selector ${step.selector}, ${step.keyType}`;
     case 'bundle':
@@ -32,14 +33,16 @@ export function describeStep(step: Step): string {
 export function describeHosts(steps: readonly HostStep[], most = 4): readonly string[] {
   const withKey = new Set(steps.flatMap((step) => (step.kind === 'key' ? [step.hostname] : [])));
   const certificates = steps.filter((step) => step.kind === 'certificate');
+  const isSame = ({ event, hostname }: CertificateStep): boolean => event === 'renewed' && !withKey.has(hostname);
   if (certificates.length <= most) {
-    return certificates.map(({ hostname, validDays }) => {
-      const what = withKey.has(hostname) ? 'key and certificate' : 'certificate';
-      return `the ${what} of ${hostname}, ${validDays} days`;
+    return certificates.map((step) => {
+      const what = withKey.has(step.hostname) ? 'key and certificate' : 'certificate';
+      return `the ${what} of ${step.hostname}, ${howMany(step.validDays, 'day')}${isSame(step) ? ', for the same key' : ''}`;
     });
   }
-  const days = `${certificates[0]?.validDays ?? 0} days`;
+  const days = howMany(certificates[0]?.validDays ?? 0, 'day');
   const keys =
     withKey.size === 0 ? '' : withKey.size === certificates.length ? 'keys and ' : `${withKey.size} keys and `;
-  return [`the ${keys}certificates of ${certificates.length} hosts, ${days}`];
+  const same = certificates.every(isSame) ? ', for the same keys' : '';
+  return [`the ${keys}certificates of ${certificates.length} hosts, ${days}${same}`];
 }

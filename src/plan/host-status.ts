@@ -4,7 +4,7 @@
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { isKeyOf } from '../certificate/private-key.js';
 import { checkLeaf, type CertificateFindingCode } from '../certificate/verify.js';
-import { commandText, listSome, renderHint, type Command, type Problem } from '../errors.js';
+import { commandText, listSome, renderHint, type Command, type Problem, howMany } from '../errors.js';
 import { agoText } from './ago.js';
 import { caStageOf, isOfFormerCa, renewCaArgs, signerOf } from './ca-rekey.js';
 import { whyNotYet } from './ca-status.js';
@@ -51,7 +51,7 @@ export function judgeHost(basis: Basis, found: HostInventory): Verdict {
     return ['pending', { message: 'its certificate is from the previous CA', hint: { run: ['make'] } }];
   }
   const left = daysLeft(info, at);
-  if (left < warnDays) return ['due', whyRenew(basis, found, info, `expires in ${left} days`)];
+  if (left < warnDays) return ['due', whyRenew(basis, found, info, `expires in ${howMany(left, 'day')}`)];
   if (other !== undefined) {
     const { message } = describeFinding(other, hostname, path);
     if (hold === undefined) return ['pending', { message, hint: { run: ['make'] } }];
@@ -69,7 +69,7 @@ function judgeDates(basis: Basis, found: HostInventory): Verdict {
   if (at >= info.notAfter) return ['expired', whyRenew(basis, found, info, 'mail waits in the queue')];
   if (at < info.notBefore) return ['not-yet-valid', whyNotYet(info, renewalAhead(basis, found))];
   const left = daysLeft(info, at);
-  if (left < warnDays) return ['due', whyRenew(basis, found, info, `expires in ${left} days`)];
+  if (left < warnDays) return ['due', whyRenew(basis, found, info, `expires in ${howMany(left, 'day')}`)];
   return judgeInstalled(basis, found, info);
 }
 

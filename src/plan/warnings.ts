@@ -2,7 +2,7 @@
 // does.
 
 import { join } from 'node:path';
-import { commandText, quotePath, timeText, type Problem } from '../errors.js';
+import { commandText, quotePath, timeText, type Problem, howMany } from '../errors.js';
 import type { HostName } from '../names.js';
 import { nameFile } from '../settings/schema.js';
 import { hostsOf, type Role, type Settings, type TableType } from '../settings/settings.js';
@@ -52,7 +52,7 @@ function expiryWarnings({ certificate, host }: HostInventory, settings: Settings
   const left = daysLeft(certificate.info, at);
   if (left >= settings.certificates.renewBeforeDays) return [];
   const day = notAfter.toISOString().slice(0, 10);
-  const message = `${what} ${left < 0 ? `expired on ${day}` : `expires on ${day}, in ${left} days`}`;
+  const message = `${what} ${left < 0 ? `expired on ${day}` : `expires on ${day}, in ${howMany(left, 'day')}`}`;
   return [{ message, hint }];
 }
 
@@ -67,7 +67,7 @@ export function caWarnings(settings: Settings, inventory: Inventory, at: Date): 
   const isDue = left < settings.certificates.renewBeforeDays;
   if (left < 0 || !(isDue || isCutting(settings, left))) return [];
   const day = caCertificate.info.notAfter.toISOString().slice(0, 10);
-  const message = `the CA expires on ${day}, in ${left} days, and with it every certificate that it signs, whatever certificates.validDays says`;
+  const message = `the CA expires on ${day}, in ${howMany(left, 'day')}, and with it every certificate that it signs, whatever certificates.validDays says`;
   return [{ message, hint: { run: ['renew', '--ca'], after: ', then install every host' } }];
 }
 

@@ -11,18 +11,18 @@ import { installParagraph, renderNowRun } from './now-run.js';
 const mostByHand = 3;
 
 /**
- * `tables` are the relays with a table, and `install` those of them that were not last seen with it; `again` is the
- * command that lets the client relay again. If the state `isBroken`, this does not wait for it.
+ * `tables` are the relays with a table, and `install` those of them that were not last seen with it; `again` are the
+ * commands that let the client relay again. If the state `isBroken`, this does not wait for it.
  */
 export function renderTableChange(
   settings: Settings,
   { hostname }: HostSettings,
   { tables, install }: { readonly tables: readonly Install[]; readonly install: readonly Install[] },
-  again: string,
+  again: readonly string[],
   isBroken: boolean,
 ): string {
   if (tables.length === 0) return '';
-  const toRelay = { words: 'To let it relay again, with a new key:', run: [again] };
+  const toRelay = { words: 'To let it relay again, with a new key:', run: again };
   if (install.length === 0) {
     return renderNowRun(`Last seen without its pin: ${listSome(hostsIn(tables))}`, toRelay);
   }
@@ -45,20 +45,20 @@ const stagesLeft = {
 } as const;
 
 /**
- * A relay has no pin in any table. `again` is the command that makes its files again. No stage of a CA rekey begins
+ * A relay has no pin in any table. `again` are the commands that make its files again. No stage of a CA rekey begins
  * before the one in progress is installed.
  */
 export function renderRelayRevocation(
   settings: Settings,
   { hostname }: HostSettings,
-  again: string,
+  again: readonly string[],
   stage: keyof typeof stagesLeft,
 ): string {
   const run = (...words: readonly string[]): string => commandText(settings.program, words);
   return renderNowRun(
     {
       words: `Anyone with the key of ${hostname} can pose as it\nuntil its clients no longer trust it. To keep its name, run:`,
-      run: [again, run('deploy'), run('renew', '--ca', '--rekey')],
+      run: [...again, run('deploy'), run('renew', '--ca', '--rekey')],
     },
     {
       words:

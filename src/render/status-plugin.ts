@@ -1,7 +1,7 @@
 // `status --format nagios`: one line and an exit code, as Nagios, Icinga and similar programs expect from a plugin
 // (Monitoring Plugins Development Guidelines). The line has a maximum length, however many hosts there are.
 
-import { listSome, type Problem } from '../errors.js';
+import { listSome, type Problem, howMany } from '../errors.js';
 import { needsCare, type CertificateStatus } from '../plan/status.js';
 import type { State } from '../plan/states.js';
 import { countStates } from './status.js';
@@ -33,16 +33,17 @@ export function renderPlugin(
   const inCare = [...critical, ...others];
   const told = [
     ...(inCare.length === 0 ? [] : [listSome(inCare.map(describe))]),
-    ...warnings.slice(0, 5).map(({ message }) => message.replaceAll('|', ' ')),
+    ...warnings.slice(0, 5).map(({ message }) => message),
   ];
   const what =
     problems[0] !== undefined
-      ? problems[0].message.replaceAll('|', ' ')
+      ? problems[0].message
       : told.length > 0
         ? told.join(', ')
-        : `${rows.length} certificates, the next expires in ${next?.daysLeft ?? 0} days (${next?.name ?? 'none'})`;
+        : `${howMany(rows.length, 'certificate')}, the next expires in ${howMany(next?.daysLeft ?? 0, 'day')} (${next?.name ?? 'none'})`;
   const words = ['OK', 'WARNING', 'CRITICAL'][status];
-  return { line: `RELAYCERTS ${words} - ${what} | ${performanceData(rows, limits)}\n`, status };
+  // A bar begins the performance data, and a CA's name may have one.
+  return { line: `RELAYCERTS ${words} - ${what.replaceAll('|', ' ')} | ${performanceData(rows, limits)}\n`, status };
 }
 
 /** Days left, one value for each certificate; a monitor keeps a history of each, so a fleet has only its lowest one. */
@@ -78,5 +79,7 @@ function isCritical({ state, daysLeft }: CertificateStatus, criticalDays: number
 
 function describe({ name, state, daysLeft }: CertificateStatus): string {
   if (daysLeft === undefined) return `${name} ${state}`;
-  return state === 'ok' ? `${name} expires in ${daysLeft} days` : `${name} ${state} (${daysLeft} days)`;
+  return state === 'ok'
+    ? `${name} expires in ${howMany(daysLeft, 'day')}`
+    : `${name} ${state} (${howMany(daysLeft, 'day')})`;
 }

@@ -36,7 +36,10 @@ export const textFormats = {
     pattern: `^[A-Za-z0-9_+\\-]+(?:\\.[A-Za-z0-9_+\\-]+)*@${noNumberLast}${label}(?:\\.${label})+$`,
   },
   path: { maxLength: 1024, pattern: `^(?!~(?!/)|\\$)[^${unprintable}]*[^${unprintable}/]$` },
-  recipient: { maxLength: 1024, pattern: `^[^\\-${unprintable}\\p{Z}](?:[^${unprintable}]*[^${unprintable}\\p{Z}])?$` },
+  recipient: {
+    maxLength: 1024,
+    pattern: `^(?!~(?!/)|\\$)[^\\-${unprintable}\\p{Z}](?:[^${unprintable}]*[^${unprintable}\\p{Z}])?$`,
+  },
 } as const;
 const attributePattern = `^[^${unprintable}\\p{Z}](?:[^${unprintable}]*[^${unprintable}\\p{Z}])?$`;
 
@@ -252,7 +255,7 @@ export function parsePath(input: string): string {
 export function parseRecipient(input: string): string {
   if (fits(input, textFormats.recipient)) return input;
   throw new RelaycertsError('name', `not a recipient: ${quote(input)}`, {
-    hint: 'write a path to a public key, a fingerprint, a key ID or an address; a path must not begin with a hyphen',
+    hint: 'write a path to a public key, a fingerprint, a key ID or an address; a path begins with no hyphen and no variable',
   });
 }
 

@@ -33,6 +33,9 @@ const hints: Readonly<Record<string, (path: string) => string>> = {
   ENOSPC: () => `make room and run the same command again: ${goesOn}`,
   EDQUOT: () => `make room and run the same command again: ${goesOn}`,
   EIO: () => `check the disk (dmesg), then run the same command again: ${goesOn}`,
+  ENOENT: missingHint,
+  ENAMETOOLONG: () => 'use a shorter name',
+  ENOTDIR: (path) => `see which part of it is a file: namei -l ${pathWord(path)}`,
   EISDIR: (path) => `mv ${pathWord(path)} ${pathWord(`${path}.old`)}`,
   ELOOP: (path) => linkHint(path, 'file'),
 };
@@ -46,8 +49,14 @@ export function linkHint(path: string, kind: 'file' | 'folder'): string {
     : `there=${there} && rm ${word} && cp -a "$there" ${word}`;
 }
 
+function missingHint(path: string): string {
+  const folder = dirname(path);
+  return existsSync(folder) ? `ls -l ${pathWord(folder)}` : `mkdir -p ${pathWord(folder)}`;
+}
+
 /**
  * What closes a file or its folder to this user: another owner or the mode, or a folder above if nothing can be seen.
+ * Only what is in a folder of this user is given to this user: /etc, or another's home, is not.
  */
 function permissionHint(path: string): string {
   const uid = process.geteuid?.() ?? -1;
@@ -56,10 +65,17 @@ function permissionHint(path: string): string {
   const other = seen.findLast(({ owner }) => owner !== uid);
   if (other !== undefined) {
     const who = other.owner === 0 ? 'root' : `uid ${other.owner}`;
-    return `it belongs to ${who}: sudo chown ${uid} ${pathWord(other.one)}`;
+    return isInFolderOf(uid, other.one)
+      ? `it belongs to ${who}: sudo chown ${uid} ${pathWord(other.one)}`
+      : `${quotePath(other.one)} belongs to ${who}: use a file or folder of your own, or run the command as ${who}`;
   }
   if (seen.length > 0) return `chmod u+rwX ${seen.map(({ one }) => pathWord(one)).join(' ')}`;
   return `see which folder above it is closed: namei -l ${pathWord(path)}`;
+}
+
+function isInFolderOf(uid: number, path: string): boolean {
+  const above = dirname(path);
+  return above !== path && (ownerOf(above) === uid || isInFolderOf(uid, above));
 }
 
 function ownerOf(path: string): number | undefined {

@@ -124,13 +124,24 @@ describe('clean', () => {
   it('leaves what it does not know, names it, and keeps its folder', async () => {
     const mine = ['certs/ca/mine.pem', 'certs/ca/backup.key.pem', 'hosts/relayhost.example.org/notes', 'hosts/mine/a'];
     mkdirSync(project.path('hosts/mine'));
+    // Copies and others' files whose names only look like ours.
+    mkdirSync(project.path('hosts/other.example.net'));
+    mine.push(
+      'certs/ca/example.org-ca.copy.key.pem',
+      'certs/smtp-client/mailhost.example.org.backup.key.pem',
+      'certs/smtp-client/other.example.net.key.pem',
+      'hosts/mailhost.example.org/mailhost.example.org.backup.key.pem',
+      'hosts/other.example.net/other.example.net.key.pem',
+    );
     for (const path of mine) project.write(path, 'mine');
     const cleaned = await project.run(['clean', '--yes']);
     expect(cleaned.status).toBe(0);
     for (const path of mine) expect(project.read(path), path).toBe('mine');
-    expect(cleaned.stderr).toMatch(/certs\/ca" stays: .*\("backup\.key\.pem", "mine\.pem"\)\n/u);
+    expect(cleaned.stderr).toMatch(
+      /certs\/ca" stays: .*\("backup\.key\.pem", "example\.org-ca\.copy\.key\.pem", "mine\.pem"\)\n/u,
+    );
     expect(cleaned.stderr).toMatch(/hosts\/relayhost\.example\.org" stays: .*\("notes"\)\n/u);
-    expect(cleaned.stderr).toMatch(/hosts" stays: .*\("mine"\)\n/u);
+    expect(cleaned.stderr).toMatch(/hosts" stays: .*\("mine", "other\.example\.net"\)\n/u);
   });
 
   it('knows hosts that the settings no longer name', async () => {

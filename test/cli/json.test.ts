@@ -77,6 +77,8 @@ describe('an error', () => {
     ['no command and no settings', ['--settings', 'none.json', '--json'], 2, 'settings', null],
     ['settings that are not there', ['--settings', 'none.json', '--json', 'status'], 2, 'settings', null],
     ['a host that is none', ['show', 'nobody', '--json'], 2, 'usage', null],
+    ['a host that is none, with --format json', ['show', 'nobody', '--format', 'json'], 2, 'usage', null],
+    ['a file that is none, with --format=json', ['fingerprint', 'none.pem', '--format=json'], 1, 'files', null],
     [
       'a question without a terminal',
       ['clean', '--json'],

@@ -114,6 +114,7 @@ describe('what contradicts the settings', () => {
     await putMade(project);
     await change(project);
     const before = [treeOf(project.folder), treeOf(project.home)];
+    const lock = project.read('.relaycerts.lock');
     const again = await project.run(['make']);
     expect(again.status).toBe(1);
     expect(again.stderr).toMatch(says);
@@ -121,6 +122,7 @@ describe('what contradicts the settings', () => {
     expect(again.stderr).not.toMatch(/\n\s+at |TypeError|\bbug\b/u);
     expect(again.stdout).toBe('');
     expect([treeOf(project.folder), treeOf(project.home)]).toEqual(before);
+    expect(project.read('.relaycerts.lock')).toBe(lock);
   });
 
   it('no passphrase file: reports it before it makes a new client', async () => {

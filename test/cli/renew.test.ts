@@ -72,7 +72,7 @@ describe('renew, for the same key', () => {
     const result = succeed(await inDays(project, 368, ['renew']));
     expect(result.stderr).not.toContain('not due');
     for (const host of [home, relay]) {
-      expect(result.stderr).toContain(`made the certificate of ${host}, 398 days\n`);
+      expect(result.stderr).toContain(`made the certificate of ${host}, 398 days, for the same key\n`);
     }
     // The pins are the same, so no old one has to be retired.
     expect(result.stdout).toBe(`Now run:\n  ${installs()}\n`);

@@ -86,7 +86,8 @@ describe('revoke of a host with its own key', () => {
     expect((await run('renew', '--rekey', 'own')).stderr).toContain(
       `hint: make a new key and request there: ${hint}\n`,
     );
-    succeed(await run('revoke', 'own'));
+    succeed(await run('remove', 'own'));
+    expect(succeed(await run('add', 'own')).stdout).toBe(`Now run:\n  relaycerts show ${own} --section request\n`);
     await makeRequest();
     expect(keyThere()).not.toBe(key);
     expect((await run('show', 'own', '--section', 'request')).stdout).toContain(

@@ -75,3 +75,17 @@ it('another name: a client accepts no certificate for the old one', async () => 
   expect(shown).toContain('newrelay.example.org');
   expect(shown).not.toContain(relay);
 });
+
+it('no longer in the settings: what is printed makes it a relay again, with a new key', async () => {
+  const both = smallSettings({ smtpdServers: [{ hostname: 'newrelay' }, { hostname: 'relayhost' }] });
+  project.settings(both);
+  await succeed('make');
+  project.settings(smallSettings({ smtpdServers: [{ hostname: 'newrelay' }] }));
+  await succeed('make');
+  const printed = await revokeRelay();
+  const again = ['make', '--again', relay];
+  expect(printed.slice(0, 4)).toEqual([['add', relay, '--relay'], again, ['deploy'], ['renew', '--ca', '--rekey']]);
+  for (const words of printed.slice(0, 2)) await succeed(...words);
+  expect(project.read('settings.json')).toMatch(/"relayhost\.example\.org" \}\s*\],\s*"smtpClients"/u);
+  expect(isTaken(`hosts/${relay}/${relay}.crt.pem`, relay)).toBe(true);
+});

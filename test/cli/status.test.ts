@@ -140,6 +140,21 @@ describe('status', () => {
     expect(revoked.stdout).toMatch(/^RELAYCERTS CRITICAL - relayhost\.example\.org expires in 397 days \|/u);
   });
 
+  it('one day is not "1 days"', async () => {
+    const rows = await inDays(396, ['status']);
+    expect(rows.stdout).toMatch(/^ {4}expires in 1 day: /mu);
+    expect((await inDays(396, ['make'])).stderr).toMatch(/ expires on \S+, in 1 day\n/u);
+    expect((await inDays(396, ['status', '--format', 'nagios'])).stdout).toContain(' due (1 day), ');
+  });
+
+  it('--format nagios: a bar in the name of the CA does not begin the performance data', async () => {
+    succeed(await project.run(['clean', '--yes']));
+    project.settings(smallSettings({ ca: { commonName: "Ann's | CA" } }));
+    succeed(await project.run(['make']));
+    const { stdout } = await project.run(['status', '--format', 'nagios', '--role', 'ca']);
+    expect(stdout).toMatch(/^RELAYCERTS OK - [^|\n]+ \| 'Ann_s _ CA'=\d+;30:;7:\n$/u);
+  });
+
   it('--due: nothing if nothing needs care, otherwise only that', async () => {
     await noteAsInstalled(project);
     const well = await project.run(['status', '--due']);

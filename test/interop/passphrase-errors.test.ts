@@ -210,5 +210,18 @@ describe('recipients of a new CA', () => {
     project.write('private.asc', gnupg.gpg([...exported, 'open@example.org']));
     project.settings(smallSettings({ passphrase: { recipients: [recipient] } }));
     await expectRefusal(message, hint);
+    const planned = await project.run(['make', '--dry-run'], { env: { GNUPGHOME: gnupg.home } });
+    expect([planned.status, planned.stdout]).toEqual([1, '']);
+    expect(planned.stderr).toMatch(message);
+  });
+
+  it('a change to one that cannot encrypt: the dry run says so too', async () => {
+    const env = { GNUPGHOME: gnupg.home };
+    project.settings(smallSettings({ passphrase: { recipients: ['open@example.org'] } }));
+    expect((await project.run(['make'], { env })).status).toBe(0);
+    project.settings(smallSettings({ passphrase: { recipients: ['signer@example.org'] } }));
+    const planned = await project.run(['make', '--dry-run'], { env });
+    expect([planned.status, planned.stdout]).toEqual([1, '']);
+    expect(planned.stderr).toMatch(/can only sign/u);
   });
 });

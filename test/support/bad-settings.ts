@@ -326,6 +326,18 @@ export const badSettings: readonly BadSettings[] = [
     'passphrase.recipients[0]',
     'not a recipient',
   ),
+  row(
+    'a variable in the path of a recipient',
+    { passphrase: { recipients: ['$HOME/me.asc'] } },
+    'passphrase.recipients[0]',
+    'not a recipient',
+  ),
+  row(
+    "another user's home in the path of a recipient",
+    { passphrase: { recipients: ['~root/me.asc'] } },
+    'passphrase.recipients[0]',
+    'not a recipient',
+  ),
   row('an empty recipient', { passphrase: { recipients: [''] } }, 'passphrase.recipients[0]', 'not a recipient'),
   row(
     'a recipient twice',

@@ -19,7 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { renderHint } from '../../src/errors.js';
 import { fileError } from '../../src/sys/file-error.js';
 import { listFolder, lookAt, readFile, readNamedFile, replaceFile, writeNewFile } from '../../src/sys/files.js';
@@ -168,6 +168,24 @@ describe("the system's errors", () => {
     if (process.geteuid?.() !== 0) return;
     chownSync(path, 17, 17);
     expect(saidOf('EACCES', path)).toMatchObject({ hint: `it belongs to uid 17: sudo chown 0 ${path}` });
+  });
+
+  it('what is in no folder of this user is not given to this user', () => {
+    if (process.geteuid?.() !== 0) return;
+    const geteuid = vi.spyOn(process, 'geteuid').mockReturnValue(4711);
+    for (const [at, closed] of [
+      ['/etc/shadow', '/etc/shadow'],
+      ['/etc/mail.p12', '/etc'],
+      ['/nonexistent', '/'],
+    ] as const) {
+      const hint = `"${closed}" belongs to root: use a file or folder of your own, or run the command as root`;
+      expect(saidOf('EACCES', at)).toMatchObject({ hint });
+    }
+    geteuid.mockRestore();
+  });
+
+  it('a name in a missing folder: how to make the folder', () => {
+    expect(saidOf('ENOENT', join(folder, 'missing/x.p12'))).toMatchObject({ hint: `mkdir -p ${folder}/missing` });
   });
 
   it('a folder that is closed further up is no bug', async () => {

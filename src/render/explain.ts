@@ -52,8 +52,10 @@ export function explainFault(fault: Fault, settings: Settings | undefined, known
   return { fault, finding, cure };
 }
 
-/** The line is a relay's own, whose mail a home did not relay: it was on its way back. */
-function loopIn({ host, peers }: Fault, hosts: readonly HostSettings[]): Finding | undefined {
+/** The line is about a mail of a relay's own, which a home did not relay: it was on its way back. */
+function loopIn({ host, side, peers }: Fault, hosts: readonly HostSettings[]): Finding | undefined {
+  // A relay that refuses a home logs the same words.
+  if (side === 'relay') return undefined;
   const relay = findHost(hosts, true, [host]);
   const home = hosts.find(({ role, hostname }) => role === 'smtp-client' && peers.has(hostname));
   return relay && home && findingOf('relay-loops', relay.hostname, { found: home.hostname });
@@ -155,7 +157,14 @@ export function renderLogSummary(name: string, summary: LogSummary, explained: r
   ].join('');
 }
 
-function notesOf({ strangers, otherLines, trialLines, moreUnknown, hasOurs }: LogSummary): readonly string[] {
+function notesOf({
+  strangers,
+  otherLines,
+  trialLines,
+  moreUnknown,
+  hasOurs,
+  hasPrograms,
+}: LogSummary): readonly string[] {
   return [
     ...(moreUnknown > 0 ? [`unknown  ${howMany(moreUnknown, 'more line')} about TLS or the relay`] : []),
     ...(strangers.lines > 0
@@ -171,7 +180,14 @@ function notesOf({ strangers, otherLines, trialLines, moreUnknown, hasOurs }: Lo
     ...(otherLines > 0
       ? [`note     ${howMany(otherLines, 'line')} about mail that does not go through the relay`]
       : []),
-    ...(hasOurs ? [] : ['note     no line is from a service of relaycerts: was it installed on this host?']),
+    ...(hasPrograms && !hasOurs
+      ? ['note     no line is from a service of relaycerts: was it installed on this host?']
+      : []),
+    ...(hasPrograms
+      ? []
+      : [
+          'note     no line names its program, so strangers and tests count as faults of yours: use journalctl -o short-iso',
+        ]),
   ];
 }
 

@@ -157,14 +157,9 @@ export function renderLogSummary(name: string, summary: LogSummary, explained: r
   ].join('');
 }
 
-function notesOf({
-  strangers,
-  otherLines,
-  trialLines,
-  moreUnknown,
-  hasOurs,
-  hasPrograms,
-}: LogSummary): readonly string[] {
+function notesOf(summary: LogSummary): readonly string[] {
+  const { strangers, otherLines, trialLines, moreUnknown, hasOurs, hasPrograms, faults } = summary;
+  const isUntagged = !hasPrograms && faults.length > 0;
   return [
     ...(moreUnknown > 0 ? [`unknown  ${howMany(moreUnknown, 'more line')} about TLS or the relay`] : []),
     ...(strangers.lines > 0
@@ -180,14 +175,14 @@ function notesOf({
     ...(otherLines > 0
       ? [`note     ${howMany(otherLines, 'line')} about mail that does not go through the relay`]
       : []),
-    ...(hasPrograms && !hasOurs
-      ? ['note     no line is from a service of relaycerts: was it installed on this host?']
-      : []),
-    ...(hasPrograms
+    ...(hasOurs || isUntagged
       ? []
-      : [
+      : ['note     no line is from a service of relaycerts: was it installed on this host?']),
+    ...(isUntagged
+      ? [
           'note     no line names its program, so strangers and tests count as faults of yours: use journalctl -o short-iso',
-        ]),
+        ]
+      : []),
   ];
 }
 

@@ -117,7 +117,7 @@ function hintOf(hostname: string, stderr: string): string | undefined {
   return said && `${hostname} says: ${shorten(said, longestHint)}`;
 }
 
-const loginHint = 'log in there by hand with ssh, and make sure that the login shell runs commands';
+const loginHint = 'log in there by hand with ssh: fix what it says, or make sure that the login shell runs commands';
 
 /** A command of ours with a long path. */
 const longestHint = 1000;

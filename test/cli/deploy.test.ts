@@ -191,6 +191,14 @@ describe('of a fleet', () => {
     expect(stdout).toContain('deploy: 1 installed, 2 failed and left as before, 3 waiting for other hosts\n');
   });
 
+  it('a canary that is lost with the new files is not called as before, and stops the others', async () => {
+    const lost = 'echo "relaycerts: waiting for the verdict on $host"; read -r verdict; exit 255';
+    const { status, stdout, stderr, visited } = await deployWith(lost, '--canary', 'd');
+    expect([status, visited]).toEqual([1, ['relayhost', 'd']]);
+    expect(stdout).toContain('deploy: 1 installed, 1 lost while it was installed, 4 waiting for other hosts\n');
+    expect(stderr).toMatch(/hint: it has its old files if it is up, .*: deploy again\n/u);
+  });
+
   it('a revocation reaches every relay, whichever fails', async () => {
     const relays = ['a', 'b', 'c'];
     const smtpClients = [{ hostname: 'home' }, { hostname: 'lost' }];

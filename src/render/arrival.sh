@@ -82,12 +82,14 @@ await_verdict() {
     wait "$sleeper" && kill -TERM "$$"
   ) >/dev/null 2>&1 </dev/null 3<&- &
   watcher=$!
+  trap 'fail "another run began on $host, or deploy gave no verdict for five minutes" "deploy again when no other run is left"' TERM
   # For the next run, if this one waits in vain (receive.sh).
   echo "$$" 2>/dev/null >"$saved/waiting" || :
   [ "$looks" = no ] || look_out
   say "waiting for the verdict on $host"
   verdict=
   read -r verdict <&3 || :
+  trap 'exit 143' TERM
   rm -f "$saved/waiting"
   end_watcher
   [ "$verdict" = keep ] || fail "deploy did not confirm this installation on $host" "deploy says why"

@@ -101,9 +101,11 @@ describe('deploy', () => {
     ]);
   });
 
-  it('--undo names the hosts in the order in which it visits them', async () => {
+  it('--undo names the hosts in the order in which it visits them, and what stays there', async () => {
     const { stdout } = succeed(await project.run(['deploy', '--undo', '--dry-run']));
-    expect(stdout).toBe('to undo: mailhost.example.org, relayhost.example.org\n');
+    expect(stdout).toBe(
+      'to undo: mailhost.example.org, relayhost.example.org\nkeys and certificates stay there: rm -r /etc/postfix/relaycerts/example.org\n',
+    );
   });
 
   it('with a canary that has nothing to install, begins nowhere', async () => {

@@ -26,8 +26,11 @@ complete_bundle() {
   ! is_in_place || bundle=$folder
 }
 
+# A link is replaced, even if it leads to the same text.
 is_in_place() {
-  for file in $bundle_files; do cmp -s "$bundle/$file" "$folder/$file" || return 1; done
+  for file in $bundle_files; do
+    [ ! -L "$folder/$file" ] && cmp -s "$bundle/$file" "$folder/$file" || return 1
+  done
 }
 
 # A bundle that was copied by hand has replaced the old one, so nothing could be restored.

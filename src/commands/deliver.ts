@@ -55,8 +55,10 @@ export async function deliver(
   const files = new Map([...bundle, ...(await hostKeyFiles(settings, host, sys))]);
   const { script, input } = renderDelivery(settings, host, files, { ...options, keyPlace: keyPlaceOf(request) });
   let flaw: string | undefined;
+  let isAsked = false;
   const said: string[] = [];
   const judge = async (): Promise<string> => {
+    isAsked = true;
     flaw = await look(said.join('\n'));
     return flaw === undefined ? 'keep\n' : 'back\n';
   };
@@ -67,6 +69,8 @@ export async function deliver(
   };
   const outcome = await feedHost(host, { script, seconds, input, answer }, sys);
   const delivered = deliveredOf(host, outcome);
+  if (isAsked && delivered.kind === 'failed' && outcome.kind !== 'ran')
+    return { ...delivered, hint: lostHint, isLost: true };
   return delivered.kind === 'failed' && flaw !== undefined
     ? { kind: 'failed', id: 'verdict-bad', message: flaw, hint: undefined }
     : delivered;
@@ -79,6 +83,9 @@ export async function takeBack(settings: Settings, { host, request }: HostInvent
 }
 
 const tooSlow = `it took longer than ${seconds / 60} minutes, and was stopped`;
+
+/** A host that is up goes back by itself. */
+const lostHint = 'it has its old files if it is up, and may have the new ones if it went down: deploy again';
 
 /** What to do about a host that cannot be worked on. */
 const hints = {
@@ -117,7 +124,7 @@ function hintOf(hostname: string, stderr: string): string | undefined {
   return said && `${hostname} says: ${shorten(said, longestHint)}`;
 }
 
-const loginHint = 'log in there by hand with ssh, and make sure that the login shell runs commands';
+const loginHint = 'log in there by hand with ssh: fix what it says, or make sure that the login shell runs commands';
 
 /** A command of ours with a long path. */
 const longestHint = 1000;

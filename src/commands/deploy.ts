@@ -277,8 +277,8 @@ function withCanary(
   return [isCareful, [...first, ...visits.filter((visit) => !first.includes(visit))]];
 }
 
-/** False for a host that is only unreachable, which says nothing about the others. */
+/** False for a host that is only unreachable, which says nothing about the others; one that is lost may be down. */
 function isTelling(report: Report | undefined): boolean {
-  const id = report?.failure?.id ?? '';
-  return report?.outcome === 'failed' && !id.startsWith('ssh-') && id !== 'no-sudo';
+  const { id = '', isLost = false } = report?.failure ?? {};
+  return report?.outcome === 'failed' && (isLost || (!id.startsWith('ssh-') && id !== 'no-sudo'));
 }

@@ -6,6 +6,7 @@ import type { HostName } from '../names.js';
 import { isFormer } from '../plan/former-hosts.js';
 import type { HostInventory } from '../plan/inventory.js';
 import { failureCount, type Report } from '../render/deployment.js';
+import { pathWord } from '../shell-word.js';
 import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
 import { inParallel } from '../sys/all-ended.js';
@@ -27,7 +28,8 @@ export async function undoAll(
   const left = all.filter((found) => !hosts.includes(found)).map(({ host }) => host.hostname);
   if (left.length > 0) sys.warn(`stop them by hand, because they run in containers: ${listSome(left)}`);
   const visits = hosts.map(({ host: { hostname } }) => ({ hostname, files: 'all' }) as const);
-  const plan = `to undo: ${listSome(visits.map(({ hostname }) => hostname))}\n`;
+  const kept = `keys and certificates stay there: rm -r ${pathWord(settings.postfix.directory)}\n`;
+  const plan = `to undo: ${listSome(visits.map(({ hostname }) => hostname))}\n${kept}`;
   warnOfSenders(deployment, hosts);
   if (!(await isAgreed(deployment, visits, plan))) return undefined;
   sys.progress.begin('hosts', hosts.length);

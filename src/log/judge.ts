@@ -87,6 +87,8 @@ const sentElsewhere = / => \S+ .* C="250|result="Ok"|exitcode=EX_OK|^Sent file\.
 const echoElsewhere =
   /retry time not reached|454 4\.5\.1 Error: no valid recipients|defer \(101\): Network is unreachable$|smtp: Failed: Connect failed|TLS session: NULL|lookup of host \S+ failed in/;
 const peerInLine = /(?:from|to|for|host|with|relay=) ?([\w.-]{1,255})\[([\da-fA-F.:]{2,45})\]/;
+/** A server's peer has no port. */
+const clientInLine = / (?:from|for) [\w.-]{1,255}\[[\da-fA-F.:]{2,45}\](?!:\d)/;
 const peerElsewhere = /(?:H=|host=|host: |relay="[^"(]*\()([\w.-]{1,255})/;
 
 /** Judges the records of one log, in order. `hosts` are the FQDNs in the settings, relays and homes. */
@@ -226,5 +228,6 @@ function withoutNames(text: string): string {
 function judgeUntagged(record: LogRecord): Verdict {
   const text = withoutNames(record.text);
   const kind = wordsOfClient.test(text) ? undefined : findLogKind(text);
-  return kind === undefined ? fine : { is: 'fault', kind, side: 'home', peer: peerIn(text).name, of: 'ours' };
+  const side = clientInLine.test(text) ? 'relay' : 'home';
+  return kind === undefined ? fine : { is: 'fault', kind, side, peer: peerIn(text).name, of: 'ours' };
 }

@@ -9,16 +9,22 @@ const clock = String.raw`\d\d:\d\d:\d\d\S*`;
 const zone = String.raw`(?: (?:[A-Z]{3,5}|[+-]\d{4})(?= \S+ \S))?`;
 // Month names and their place depend on the language. A later clock may be a client's words.
 const time = String.raw`((?:(?!${clock}).){0,48}${clock}${zone}|\[ *\d{1,12}\.\d{1,6}\]|\d{9,11}\.\d{1,6})`;
-// Busybox's syslogd writes facility and level after the host.
-const facility = String.raw`(?:[a-z0-9]{3,8}\.[a-z]{3,7} )?`;
+// Busybox's syslogd writes facility and level after the host, FreeBSD's before it, in brackets.
+const facility = String.raw`(?:<?[a-z0-9]{1,8}\.[a-z0-9]{1,8}>? )?`;
+const priority = String.raw`^(?:<\d{1,3}>)?`;
 const syslog = new RegExp(
-  String.raw`^(?:<\d{1,3}>)?${time} +(\S{1,255}) ${facility}([^\s:[\]]{1,100})(?:\[(\d{1,10})\])?: ?`,
+  String.raw`${priority}${time} +${facility}((?!\[)\S{0,254}[^\s:]) ${facility}([^\s:[\]]{1,100})(?:\[(\d{1,10})\])?: ?`,
+);
+/** Busybox's and metalog can leave out the host; metalog writes only the program, in brackets. */
+const hostless = new RegExp(
+  String.raw`${priority}${time} +${facility}(?:([^\s:[\]]{1,100})\[(\d{1,10})\]: ?|\[([^\s:[\]]{1,100})\] )`,
 );
 /** RFC 5424 6: priority, version, time, host, program, process, message ID, structured data, and perhaps a BOM. */
 const structured =
-  /^<\d{1,3}>1 (\S{1,64}) (\S{1,255}) (\S{1,100}) (\S{1,128}) \S{1,32} (?:-|(?:\[(?:[^\]"\\]|\\.|"(?:[^"\\]|\\.)*")*\])+) ?(?:\xEF\xBB\xBF)?/;
+  /^(?:<\d{1,3}>)?1 (\S{1,64}) (\S{1,255}) (\S{1,100}) (\S{1,128}) \S{1,32} (?:-|(?:\[(?:[^\]"\\]|\\.|"(?:[^"\\]|\\.)*")*\])+) ?(?:\xEF\xBB\xBF)?/;
 const ownOfExim = /^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?(?: [+-]\d{4})?)(?: \[\d{1,10}\])? /;
 const ownOfMsmtp = new RegExp(String.raw`^(.{0,48}?${clock}) (?=host=\S+ tls=)`);
+const leading = new RegExp(String.raw`^(?:(?!${clock}).){0,48}${clock}`);
 const anywhere = /(?:^|[\s|])(postfix[\w.-]{0,64}(?:\/[\w.-]{1,64}){1,3})\[(\d{1,10})\]: /;
 
 export interface RecordReader {
@@ -74,6 +80,11 @@ function readOther(line: string): LogRecord {
   if (exim !== null) return record(exim[0], { time: exim[1] ?? '', program: 'exim' });
   const msmtp = ownOfMsmtp.exec(line);
   if (msmtp !== null) return record(msmtp[0], { time: msmtp[1] ?? '', program: 'msmtp' });
+  const own = hostless.exec(line);
+  if (own !== null) {
+    const [all, at = '', named = '', pid = '', program = named] = own;
+    return record(all, { time: at, program, pid });
+  }
   const head = line.slice(0, 400);
   const tagged = anywhere.exec(head);
   if (tagged === null) return record('', {});
@@ -81,7 +92,7 @@ function readOther(line: string): LogRecord {
   return record(before + tagged[0], { time: timeIn(before), program: tagged[1] ?? '', pid: tagged[2] ?? '' });
 }
 
-/** A container's log may have a time before the line. */
+/** Whatever forwarded the line may have put a time before it. */
 function timeIn(text: string): string {
-  return /\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*/.exec(text)?.[0] ?? '';
+  return leading.exec(text)?.[0] ?? '';
 }

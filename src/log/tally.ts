@@ -49,6 +49,8 @@ export interface LogSummary {
   readonly moreUnknown: number;
   /** Whether a service of ours, or another home program, logged anything at all. */
   readonly hasOurs: boolean;
+  /** Whether any line says which program logged it. */
+  readonly hasPrograms: boolean;
 }
 
 export interface Tally {
@@ -76,6 +78,7 @@ export function logTally(
   const unknown = new Map<string, Sighting>();
   const sent = { count: 0, last: '', lastLine: 0 };
   let [lines, moreUnknown, otherLines, trialLines, first, last] = [0, 0, 0, 0, '', ''];
+  let hasPrograms = false;
   const hasOthers = (): boolean => hosts.size > 0 || judge.hasOurs();
 
   const groupsOf = ({ of }: Sight): Map<string, Fault> => {
@@ -123,6 +126,7 @@ export function logTally(
     lines += 1;
     const record = records.read(line, octets);
     if (record === undefined) return;
+    hasPrograms ||= record.program !== '';
     if (first === '') first = copyOf(record.time);
     if (record.time !== '') {
       last = record.time;
@@ -168,6 +172,7 @@ export function logTally(
       first: utf8Of(first),
       last: utf8Of(last),
       hasOurs: judge.hasOurs(),
+      hasPrograms,
       sent: { ...sent, last: utf8Of(sent.last) },
       faults: mergedFaults([faults, ...(homes ?? []), ...(hasOthers() ? [] : [others])]),
       otherLines: hasOthers() ? otherLines : 0,

@@ -26,8 +26,11 @@ complete_bundle() {
   ! is_in_place || bundle=$folder
 }
 
+# A link is replaced, even if it leads to the same text.
 is_in_place() {
-  for file in $bundle_files; do cmp -s "$bundle/$file" "$folder/$file" || return 1; done
+  for file in $bundle_files; do
+    [ ! -L "$folder/$file" ] && cmp -s "$bundle/$file" "$folder/$file" || return 1
+  done
 }
 
 # A bundle that was copied by hand has replaced the old one, so nothing could be restored.
@@ -82,12 +85,14 @@ await_verdict() {
     wait "$sleeper" && kill -TERM "$$"
   ) >/dev/null 2>&1 </dev/null 3<&- &
   watcher=$!
+  trap 'fail "another run began on $host, or deploy gave no verdict for five minutes" "deploy again when no other run is left"' TERM
   # For the next run, if this one waits in vain (receive.sh).
   echo "$$" 2>/dev/null >"$saved/waiting" || :
   [ "$looks" = no ] || look_out
   say "waiting for the verdict on $host"
   verdict=
   read -r verdict <&3 || :
+  trap 'exit 143' TERM
   rm -f "$saved/waiting"
   end_watcher
   [ "$verdict" = keep ] || fail "deploy did not confirm this installation on $host" "deploy says why"

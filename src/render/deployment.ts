@@ -15,6 +15,8 @@ export interface Failure {
   readonly id: string;
   readonly message: string;
   readonly hint: string | undefined;
+  /** The connection broke while the new files were tried out, so it is not known which ones the host has. */
+  readonly isLost?: true;
 }
 
 /**
@@ -78,11 +80,13 @@ export function nothingText(
 /** The result: counts, then what is left to do. */
 export function reportText(reports: readonly Report[], isUndo: boolean): string {
   const count = (outcome: Report['outcome']): number => reports.filter((one) => one.outcome === outcome).length;
+  const lost = reports.filter(({ failure }) => failure?.isLost === true).length;
   const done = isUndo ? 'undone' : 'installed';
   const words = [
     [count('installed'), done],
     [count('unchanged'), isUndo ? 'had nothing to undo' : 'already up to date'],
-    [count('failed'), 'failed and left as before'],
+    [count('failed') - lost, 'failed and left as before'],
+    [lost, 'lost while it was installed'],
     [count('waiting'), 'waiting for other hosts'],
   ] as const;
   const text = words.flatMap(([number, what]) => (number === 0 ? [] : [`${number} ${what}`])).join(', ');

@@ -52,8 +52,10 @@ export function explainFault(fault: Fault, settings: Settings | undefined, known
   return { fault, finding, cure };
 }
 
-/** The line is a relay's own, whose mail a home did not relay: it was on its way back. */
-function loopIn({ host, peers }: Fault, hosts: readonly HostSettings[]): Finding | undefined {
+/** The line is about a mail of a relay's own, which a home did not relay: it was on its way back. */
+function loopIn({ host, side, peers }: Fault, hosts: readonly HostSettings[]): Finding | undefined {
+  // A relay that refuses a home logs the same words.
+  if (side === 'relay') return undefined;
   const relay = findHost(hosts, true, [host]);
   const home = hosts.find(({ role, hostname }) => role === 'smtp-client' && peers.has(hostname));
   return relay && home && findingOf('relay-loops', relay.hostname, { found: home.hostname });
@@ -161,9 +163,11 @@ function isLog({ first, hasOurs }: LogSummary): boolean {
 }
 
 function notesOf(summary: LogSummary): readonly string[] {
-  const { strangers, otherLines, trialLines, moreUnknown, hasOurs } = summary;
-  const whyNotOurs =
-    isLog(summary) || summary.lines === 0
+  const { strangers, otherLines, trialLines, moreUnknown, hasOurs, hasPrograms, faults } = summary;
+  const isUntagged = !hasPrograms && faults.length > 0;
+  const whyNotOurs = isUntagged
+    ? 'no line names its program, so strangers and tests count as faults of yours: use journalctl -o short-iso'
+    : isLog(summary) || summary.lines === 0
       ? 'no line is from a service of relaycerts: was it installed on this host?'
       : 'no line has a time: is this a mail log?';
   return [

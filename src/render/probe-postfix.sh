@@ -35,7 +35,8 @@ probe_values() {
 }
 
 # Other services with our overrides: those of ours remain if only its first line is removed, and belong to the one above.
-# Behind each, its line without the overrides that have our values.
+# Behind each, its line without the overrides that have our values. Another domain's services are none of these: they have
+# files of another folder, or are a part of one that has.
 probe_left() {
   section left
   {
@@ -44,9 +45,10 @@ probe_left() {
       settings_of "$id" | sed 's/^/ours /'
     done
     postconf -M 2>/dev/null | grep -F -e '-o syslog_name=postfix/relaycerts'
-  } | awk '
+  } | awk -v folder="$folder/" '
     $1 == "own" { own[$2]; next }
     $1 == "ours" { ours[$2]; next }
+    !index($0, folder) && ($1 ~ /^relaycerts-[0-9]+-/ || /(relay_clientcerts|smtp_tls_chain_files)=[^ ]*\//) { next }
     !(($1 "/" $2) in own) {
       line = $1
       for (i = 2; i <= NF; i++) {

@@ -110,9 +110,11 @@ describe('deploy', () => {
     ]);
   });
 
-  it('--undo names the hosts in the order in which it visits them', async () => {
+  it('--undo names the hosts in the order in which it visits them, and what stays there', async () => {
     const { stdout } = succeed(await project.run(['deploy', '--undo', '--dry-run']));
-    expect(stdout).toBe('to undo: mailhost.example.org, relayhost.example.org\n');
+    expect(stdout).toBe(
+      'to undo: mailhost.example.org, relayhost.example.org\nkeys and certificates stay there: rm -r /etc/postfix/relaycerts/example.org\n',
+    );
   });
 
   it('with a canary that has nothing to install, begins nowhere', async () => {
@@ -198,6 +200,14 @@ describe('of a fleet', () => {
     const { status, stdout, visited } = await deployWith(`[ "$host" != d ] || exit 255\n${failing}`, '--canary', 'd');
     expect([status, visited]).toEqual([1, ['relayhost', 'd', 'a']]);
     expect(stdout).toContain('deploy: 1 installed, 2 failed and left as before, 3 waiting for other hosts\n');
+  });
+
+  it('a canary that is lost with the new files is not called as before, and stops the others', async () => {
+    const lost = 'echo "relaycerts: waiting for the verdict on $host"; read -r verdict; exit 255';
+    const { status, stdout, stderr, visited } = await deployWith(lost, '--canary', 'd');
+    expect([status, visited]).toEqual([1, ['relayhost', 'd']]);
+    expect(stdout).toContain('deploy: 1 installed, 1 lost while it was installed, 4 waiting for other hosts\n');
+    expect(stderr).toMatch(/hint: it has its old files if it is up, .*: deploy again\n/u);
   });
 
   it('a revocation reaches every relay, whichever fails', async () => {

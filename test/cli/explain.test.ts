@@ -77,6 +77,16 @@ mail.log: 3 faults; 6 lines from Nov 27 00:37:48 to Nov 27 00:40:00; 1 of them f
     expect(stdout).toMatch(/^ +ssh root@relayhost\.example\.org 'postconf -X relayhost && postfix reload'$/mu);
   });
 
+  it('of a relay that refuses the home on port 25: names the port', async () => {
+    project.write(
+      'refused.log',
+      'Nov 27 00:37:48 relayhost postfix/smtpd[423]: NOQUEUE: reject: RCPT from mailhost.example.org[192.0.2.31]: 454 4.7.1 <bob@example.net>: Relay access denied; from=<ann@example.org> to=<bob@example.net> proto=ESMTP helo=<mailhost.example.org>\n',
+    );
+    const { stdout } = await project.run(['explain', 'refused.log']);
+    expect(stdout).toMatch(/^error {4}mail reached port 25 of the relay, .*\[port-25\]\n/u);
+    expect(stdout).not.toContain('postconf -X relayhost');
+  });
+
   it('has its cure in words without settings', async () => {
     bare.write('mail.log', reject);
     const { status, stdout } = await bare.run(['explain', 'mail.log']);

@@ -44,6 +44,10 @@ describe('a pair', () => {
       compatibility_level: '2',
     });
     await relay.sh(`postconf -M 'smtp/inet=smtp inet n - y - 1 postscreen' 'smtpd/pass=smtpd pass - - y - - smtpd'`);
+    // As docs/hosts.md has it: another domain's project has a port of its own.
+    const theirs = '-o syslog_name=postfix/relaycerts';
+    await relay.sh(`postconf -M '2601/inet=2601 inet n - y - - smtpd ${theirs} -o relay_clientcerts=texthash:/etc/postfix/relaycerts/example.net/relay_clientcerts' \\
+      'relaycerts-2601-cleanup/unix=relaycerts-2601-cleanup unix n - y - 0 cleanup ${theirs}_cleanup'`);
     await home.exec(['postconf', '-M', 'scan/unix=scan unix - - y - - smtp']);
     await home.setMainCf({
       content_filter: 'scan:[127.0.0.1]:10024',

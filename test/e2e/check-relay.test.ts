@@ -89,6 +89,11 @@ const faults: readonly Fault[] = [
     put: `openssl pkey -in ${chain} -aes128 -passout pass:secret >/tmp/e; sed -n '/BEGIN CERT/,$p' ${chain} >>/tmp/e; cat /tmp/e >${chain}`,
   },
   { what: 'no chain', id: 'file-missing', logged: [['chain-file', 'relay']], put: `rm ${chain}` },
+  {
+    what: 'a link to the table',
+    id: 'file-missing',
+    put: `mv ${folder}/relay_clientcerts /etc/postfix/theirs; ln -s /etc/postfix/theirs ${folder}/relay_clientcerts`,
+  },
   { what: 'a chain that anybody reads', id: 'mode-differs', put: `chmod 644 ${chain}` },
   { what: 'a chain of another owner', id: 'owner-differs', put: `chown postfix ${chain}` },
   { what: 'a folder above that anybody changes', id: 'folder-open', put: 'chmod o+w /etc/postfix' },

@@ -1,5 +1,6 @@
-// The printed script for a host, run twice at the same time: each run has its turn, and undo gives back what was there. The
-// host is this machine, with a stock Postfix that only this test sees.
+// The printed script for a host, run twice at the same time: each run has its turn, and undo gives back what was there. A
+// deployment that hangs is ended by the next run, and says so. The host is this machine, with a stock Postfix that only
+// this test sees.
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { folder } from '../support/folder.js';
@@ -36,4 +37,20 @@ it('both are done, one after the other', () => {
   expect(stdout).toContain('mailhost.example.org is set up');
   expect(stdout).toContain('nothing to change on mailhost.example.org');
   expect(stdout).toContain('mailhost.example.org is as it was before');
+});
+
+const hanging = `
+"$@" >/mnt/said 2>&1 & deployment=$!
+until [ -s ${folder}/saved/waiting ]; do sleep 0.05; done
+kill -STOP "$deployment"
+"$1" "$2" show relayhost --undo --format sh | sh || :
+kill -CONT "$deployment"
+wait "$deployment" || cat /mnt/said`;
+
+it('a deployment that hangs says that another run ended it', () => {
+  project.settings(smallSettings({ smtpdServers: [{ hostname: 'relayhost', local: true }] }));
+  const under = underStockPostfix(hanging);
+  const { stdout } = project.spawn(['deploy', 'relayhost', '--yes'], { under });
+  expect(stdout).toMatch(/warning: relayhost\.example\.org: another run began on relayhost\.example\.org, /u);
+  expect(stdout).toContain('says: deploy again when no other run is left');
 });

@@ -25,6 +25,8 @@ function summaryOf(log: string | Buffer, names: ReadonlySet<string> = new Set())
 const relayLine = (text: string, program = 'postfix/relaycerts/smtpd', pid = 380) =>
   `Nov 27 00:37:48 relayhost ${program}[${pid}]: ${text}\n`;
 
+const noteOf = (log: string) => /^note.*$/mu.exec(renderLogSummary('x', summaryOf(log), []))?.[0];
+
 const idsIn = (log: string, names?: ReadonlySet<string>) => summaryOf(log, names).faults.map(({ kind }) => kind.id);
 
 function exported(fields: Readonly<Record<string, string | Buffer>>): Buffer {
@@ -56,6 +58,16 @@ describe('a line of any form', () => {
     ['Japanese', `11月 27 00:37:48 relayhost ${tag}${reject}`, '11月 27 00:37:48', 'relayhost'],
     ['Russian', `ноя 27 00:37:48 relayhost ${tag}${reject}`, 'ноя 27 00:37:48', 'relayhost'],
     ["busybox's", `Nov 27 00:37:48 relayhost mail.info ${tag}${reject}`, 'Nov 27 00:37:48', 'relayhost'],
+    ["busybox's with -S", `Nov 27 00:37:48 ${tag}${reject}`, 'Nov 27 00:37:48', ''],
+    ["metalog's", `Nov 27 00:37:48 [postfix/relaycerts/smtpd] ${reject}`, 'Nov 27 00:37:48', ''],
+    ["FreeBSD's with -v", `Nov 27 00:37:48 <mail.info> relayhost ${tag}${reject}`, 'Nov 27 00:37:48', 'relayhost'],
+    [
+      "socklog's",
+      `2026-11-27_00:37:48.12345 mail.info: Nov 27 00:37:48 ${tag}${reject}`,
+      '2026-11-27_00:37:48.12345',
+      '',
+    ],
+    ['forwarded', `Nov 27 00:37:48 loghost Nov 27 00:37:47 relayhost ${tag}${reject}`, 'Nov 27 00:37:48', ''],
     ['with a priority', `<22>Nov 27 00:37:48 relayhost ${tag}${reject}`, 'Nov 27 00:37:48', 'relayhost'],
     ['with a year', `Nov 27 2026 00:37:48 relayhost ${tag}${reject}`, 'Nov 27 2026 00:37:48', 'relayhost'],
     ['RFC 3339', `${zoned} relayhost ${tag}${reject}`, zoned, 'relayhost'],
@@ -368,6 +380,12 @@ describe('a summary', () => {
       (ours) => `Nov 27 00:37:42 mailhost postfix/${ours}smtp[6]: server ${because}\n`,
     );
     expect(summaryOf(log.join('')).unknown.map(({ count }) => count)).toEqual([1]);
+  });
+
+  it('says that lines without their programs are not told apart', () => {
+    expect(noteOf(`${reject}\n`)).toMatch(/no line names its program/u);
+    expect(noteOf('Nov 27 00:37:47 relayhost postfix/smtpd[399]: statistics: max\n')).toMatch(/was it installed/u);
+    expect(noteOf(trusted)).toBeUndefined();
   });
 
   it('reports whether any line is ours', () => {

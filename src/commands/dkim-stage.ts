@@ -130,7 +130,7 @@ function waitText(wait: NonNullable<Extract<DkimStage, { kind: 'retire' }>['wait
 async function makeNext({ settings, inventory, at }: Work): Promise<DkimChange> {
   const { dkim } = settings;
   if (dkim === undefined) throw new TypeError('the settings ask for no signatures');
-  const selector = newSelector(inventory.dkim, at);
+  const selector = newSelector(inventory.dkim, dkim.domains, at);
   const wanted = dkim.domains.map((domain) => ({ domain, selector, keyType: dkim.keyType }));
   const all = await withNewKeys(inventory, wanted, 'next', at);
   const made = all.slice(inventory.dkim.length);

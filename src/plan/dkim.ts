@@ -3,7 +3,7 @@
 // under way; then that is retired. Pure.
 
 import type { HostKey } from '../certificate/private-key.js';
-import type { Problem } from '../errors.js';
+import { RelaycertsError, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { Dkim, HostSettings, Settings } from '../settings/settings.js';
 import type { SeenHost } from './installed.js';
@@ -50,14 +50,18 @@ export function activeKeys({ dkim }: Pick<Settings, 'dkim'>, keys: readonly Foun
   });
 }
 
-/** A selector that no domain has had: the month, and a letter if that was used already. */
-export function newSelector(keys: readonly Pick<FoundDkimKey, 'selector'>[], at: Date): string {
+/** A selector that none of these domains has had: the month, and a letter if that was used already. @throws usage */
+export function newSelector(
+  keys: readonly Pick<FoundDkimKey, 'domain' | 'selector'>[],
+  domains: readonly HostName[],
+  at: Date,
+): string {
   const month = `rc${at.toISOString().slice(0, 7).replace('-', '')}`;
-  const used = new Set(keys.map(({ selector }) => selector));
+  const used = new Set(keys.filter(({ domain }) => domains.includes(domain)).map(({ selector }) => selector));
   const free = ['', ...'bcdefghijklmnopqrstuvwxyz'.split('')].find((letter) => !used.has(`${month}${letter}`));
-  // Twenty-six changes in one month are a mistake, and the next selector would not be known to be new.
-  if (free === undefined) throw new TypeError(`no selector of ${month} is free`);
-  return `${month}${free}`;
+  if (free !== undefined) return `${month}${free}`;
+  const hint = 'wait until the next month, which has its own selectors';
+  throw new RelaycertsError('usage', `the DKIM keys were changed too often this month: ${month}z is used`, { hint });
 }
 
 /** The keys that are missing: for domains that have none that signs, of the type of those that sign. */
@@ -70,7 +74,7 @@ export function newDkimKeys(
   const active = activeKeys({ dkim }, keys);
   const keyType = active[0]?.keyType ?? dkim.keyType;
   const missing = dkim.domains.filter((domain) => active.every((one) => one.domain !== domain));
-  const selector = missing.length === 0 ? '' : newSelector(keys, at);
+  const selector = missing.length === 0 ? '' : newSelector(keys, missing, at);
   return missing.map((domain) => ({ domain, selector, keyType }));
 }
 

@@ -32,11 +32,27 @@ function seen(dkim: string, days: number): SeenHost {
 
 const signer = (one: SeenHost | undefined) => [{ hostname: relay, wanted: 'new', seen: one }];
 
+function selectorAfter(...used: readonly string[]): string {
+  return newSelector(
+    used.map((selector) => ({ domain, selector })),
+    [domain],
+    at,
+  );
+}
+
 describe('a selector', () => {
   it('is the month, with a letter if that was used', () => {
-    expect(newSelector([], at)).toBe('rc202611');
-    expect(newSelector([{ selector: 'rc202611' }], at)).toBe('rc202611b');
-    expect(newSelector([{ selector: 'rc202611b' }, { selector: 'rc202611' }], at)).toBe('rc202611c');
+    expect(selectorAfter()).toBe('rc202611');
+    expect(selectorAfter('rc202611')).toBe('rc202611b');
+    expect(selectorAfter('rc202611b', 'rc202611')).toBe('rc202611c');
+    const all = ['', ...'bcdefghijklmnopqrstuvwxyz'.split('')].map((letter) => `rc202611${letter}`);
+    expect(() => selectorAfter(...all)).toThrow('the DKIM keys were changed too often this month: rc202611z is used');
+  });
+
+  it('is the same for a domain that had none, whatever others had', () => {
+    const other = parseHostName('example.net');
+    expect(newSelector([{ domain: other, selector: 'rc202611' }], [domain], at)).toBe('rc202611');
+    expect(newSelector([{ domain: other, selector: 'rc202611' }], [domain, other], at)).toBe('rc202611b');
   });
 });
 

@@ -357,6 +357,24 @@ describe('a root of version 1', () => {
     expect(answer.next).toEqual(['relaycerts renew --ca', 'relaycerts make']);
   });
 
+  it.each([
+    ['of version 1 that last as long as it', '3650', 0],
+    ['that last longer than any CA may', '36600', 3],
+  ])('is renewed also with certificates %s', async (_, days, extensions) => {
+    const ca = new ForeignCa(source());
+    ca.root(pair('ca'), { extensions: [] });
+    for (const [name, host, all] of [
+      ['relay', relay, server],
+      ['home', home, client],
+    ] as const) {
+      ca.sign(pair(name), pair('ca'), `/CN=${host}`, all.slice(0, extensions), { more: ['-days', days] });
+    }
+    const words = ['adopt', source(), '--yes', '--json', '--relay', relay, '--client', home];
+    const old = { relay: source('relay.crt'), home: source('home.crt') };
+    const answer = await adoptAndRenew(() => run(...words), old);
+    expect(answer.next).toEqual(['relaycerts renew --ca', 'relaycerts make']);
+  });
+
   it('that signed nothing yet is taken if it is named', async () => {
     new ForeignCa(source()).root(pair('ca'), { extensions: [] });
     const hosts = ['--relay', relay, '--client', home];

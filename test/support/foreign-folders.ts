@@ -78,8 +78,8 @@ export class ForeignCa {
     const issuer = ['-CA', this.path(by.certificate), '-CAkey', this.path(by.key)];
     const serial = more.includes('-set_serial') ? [] : ['-set_serial', `0x1${String(this.#count).padStart(31, '0')}`];
     const ext = extensions.length === 0 ? [] : ['-extfile', this.#file(extensions.join('\n'))];
-    const output = ['-days', '800', '-out', this.path(files.certificate)];
-    openssl(['x509', '-req', '-in', csr, ...issuer, ...serial, ...more, ...ext, ...output]);
+    const output = ['-out', this.path(files.certificate)];
+    openssl(['x509', '-req', '-in', csr, ...issuer, ...serial, '-days', '800', ...more, ...ext, ...output]);
   }
 
   #config(extensions: readonly string[]): string {

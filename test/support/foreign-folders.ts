@@ -46,8 +46,8 @@ export class ForeignCa {
   ): void {
     this.#makeFolders(files);
     const config = this.#config(extensions);
-    const request = ['req', '-x509', '-nodes', ...words, '-subj', subject, '-days', '3650', '-config', config, '-utf8'];
-    openssl([...request, ...more, '-keyout', this.path(files.key), '-out', this.path(files.certificate)]);
+    const request = ['req', '-x509', '-nodes', ...words, '-subj', subject, '-config', config, '-utf8'];
+    openssl([...request, '-days', '3650', ...more, '-keyout', this.path(files.key), '-out', this.path(files.certificate)]);
   }
 
   /** A certificate of the CA in `by`. */

@@ -47,7 +47,16 @@ export class ForeignCa {
     this.#makeFolders(files);
     const config = this.#config(extensions);
     const request = ['req', '-x509', '-nodes', ...words, '-subj', subject, '-config', config, '-utf8'];
-    openssl([...request, '-days', '3650', ...more, '-keyout', this.path(files.key), '-out', this.path(files.certificate)]);
+    openssl([
+      ...request,
+      '-days',
+      '3650',
+      ...more,
+      '-keyout',
+      this.path(files.key),
+      '-out',
+      this.path(files.certificate),
+    ]);
   }
 
   /** A certificate of the CA in `by`. */

@@ -16,14 +16,17 @@ export interface MakeSettings {
   readonly subject: Readonly<Record<string, string>>;
 }
 
-const assignment = /^(?:(?:export|override)\s+)*([A-Za-z_][A-Za-z0-9_.-]{0,63})\s*(?::{0,3}|\?|\+)=\s*(.*)$/u;
+const assignment = /^(?:(?:export|override)\s+)*([A-Za-z_][A-Za-z0-9_.-]{0,63})\s*(:{0,3}|\?|\+)=\s*(.*)$/u;
 
 /** The variables of the text, with others of it put in; `home` is $(HOME). */
 function parseMakeVariables(text: string, home: string): ReadonlyMap<string, string> {
   const raw = new Map<string, string>();
   for (const one of text.replaceAll(/\\\r?\n\s*/gu, ' ').split(/\r?\n/u)) {
-    const [, name, value = ''] = assignment.exec(one.trim()) ?? [];
-    if (name !== undefined) raw.set(name, value.replace(/(?:^|\s)#.*$/u, '').trim());
+    const [, name, operator, written = ''] = assignment.exec(one.trim()) ?? [];
+    const before = name === undefined ? undefined : raw.get(name);
+    if (name === undefined || (operator === '?' && before !== undefined)) continue;
+    const value = written.replace(/(?:^|\s)#.*$/u, '').trim();
+    raw.set(name, operator === '+' ? `${before ?? ''} ${value}`.trim() : value);
   }
   const expand = (value: string, depth: number): string =>
     value.replaceAll(/\$[({]([A-Za-z_][A-Za-z0-9_.-]{0,63})[)}]/gu, (whole, name: string) => {

@@ -44,16 +44,18 @@ async function checkMx(host: HostName, relays: readonly LocatedRelay[], work: Dn
   const exchanges = valuesIn(answer).toSorted((a, b) => a.priority - b.priority);
   const names = exchanges.slice(0, most).map(({ exchange }) => findHostName(exchange));
   const usable = names.filter((name) => name !== undefined);
-  const found = await Promise.all(usable.map(async (name) => ((await leadsToRelay(name, relays, work)) ? [name] : [])));
-  const named = found.flat();
+  const leads = await Promise.all(usable.map((name) => leadsToRelay(name, relays, work)));
+  const named = usable.filter((_, at) => leads[at] === true);
   const report = (...findings: readonly Finding[]): readonly Report[] => [reportOf(host, ...findings)];
+  const isNull = exchanges.some(({ exchange }) => exchange === '');
   if (!isInbound(work, host)) {
+    if (isNull) return report(findingOf('mx-null-sender', host));
     return named.length === 0 ? [] : report(findingOf('mx-without-inbound', host, { found: named.join(', ') }));
   }
   if (answer.kind === 'unknown') return report(...unknownFinding(host, 'MX', host, answer));
   if (answer.kind === 'absent') return report(findingOf('mx-missing', host));
-  if (exchanges.some(({ exchange }) => exchange === '')) return report(findingOf('mx-null', host));
-  const others = usable.filter((name) => !named.includes(name)).join(', ');
+  if (isNull) return report(findingOf('mx-null', host));
+  const others = usable.filter((_, at) => leads[at] === false).join(', ');
   const findings = [
     ...(names.includes(undefined) ? [findingOf('mx-bad-name', host)] : []),
     ...(others === '' ? [] : [findingOf(named.length > 0 ? 'mx-other' : 'mx-no-relay', host, { found: others })]),
@@ -62,12 +64,17 @@ async function checkMx(host: HostName, relays: readonly LocatedRelay[], work: Dn
   return [{ host, fine: `DNS: MX names ${usable.join(', ')}`, findings }];
 }
 
-/** True if it is a relay, under any name: mail does not care about names, only about addresses. */
-async function leadsToRelay(name: HostName, relays: readonly LocatedRelay[], { lookup }: DnsWork): Promise<boolean> {
+/** If it is a relay, under any name (mail only cares about addresses); undefined: its addresses are not known. */
+async function leadsToRelay(
+  name: HostName,
+  relays: readonly LocatedRelay[],
+  { lookup }: DnsWork,
+): Promise<boolean | undefined> {
   if (relays.some(({ relay: { hostname, altNames } }) => [hostname, ...altNames].includes(name))) return true;
   const [four, six] = await Promise.all([lookup.a(name), lookup.aaaa(name)]);
   const theirs = relays.flatMap(({ addresses }) => addresses).map(reverseName);
-  return [...valuesIn(four), ...valuesIn(six)].some((address) => theirs.includes(reverseName(address)));
+  if ([...valuesIn(four), ...valuesIn(six)].some((address) => theirs.includes(reverseName(address)))) return true;
+  return four.kind === 'unknown' || six.kind === 'unknown' ? undefined : false;
 }
 
 async function checkExchange(host: HostName, name: HostName, { lookup }: DnsWork): Promise<readonly Finding[]> {

@@ -8,8 +8,8 @@ import type { HostName } from '../names.js';
 import { insteadOf, unknownFinding, valuesIn, type DnsWork, type LocatedRelay } from './dns-answer.js';
 import { reportOf, type Report } from './report.js';
 
-/** An address of nobody (RFC 5737). */
-const stranger = '203.0.113.254';
+/** Addresses of nobody (RFC 5737, RFC 3849). */
+const strangers: readonly string[] = ['203.0.113.254', '2001:db8::fe'];
 
 /** The SPF record of a domain, or of a relay's HELO name: then `relays` is that relay. */
 export async function checkSpf(
@@ -37,15 +37,26 @@ export async function checkSpf(
   const verdicts = await Promise.all(
     tried.map(async ({ address, helo }) => ({ address, helo, verdict: await evaluate(address, helo) })),
   );
-  const ofStranger = await evaluate(stranger, 'mail.example.net');
+  const ofStrangers = await Promise.all(
+    strangers
+      .filter((address) => !tried.some((one) => one.address === address))
+      .map(async (address) => ({ address, helo: '', verdict: await evaluate(address, 'mail.example.net') })),
+  );
   const byMessage = new Map<string, Finding>();
-  const all = [...verdicts, ...(tried.length === 0 ? [{ address: stranger, helo: '', verdict: ofStranger }] : [])];
-  for (const finding of all.flatMap((one) => judgeVerdict(host, one))) byMessage.set(finding.message, finding);
-  const isOpen = ofStranger.result === 'pass' && !tried.some(({ address }) => address === stranger);
+  const judged = tried.length === 0 ? ofStrangers : verdicts;
+  for (const finding of judged.flatMap((one) => judgeVerdict(host, one))) byMessage.set(finding.message, finding);
+  const open = ofStrangers.find(({ verdict }) => verdict.result === 'pass')?.verdict;
+  // Of both families: a name without records of one of them counts against the limit of that family only.
+  const isVoid = byMessage.size === 0 && ofStrangers.every(({ verdict }) => verdict.result === 'permerror');
+  const late = isVoid ? ofStrangers[0]?.verdict : undefined;
   return {
     host,
     fine: `DNS: SPF passes for ${tried.map(({ address }) => address).join(', ')}`,
-    findings: [...byMessage.values(), ...(isOpen ? [findingOf('spf-open', host, { found: ofStranger.why })] : [])],
+    findings: [
+      ...byMessage.values(),
+      ...(open === undefined ? [] : [findingOf('spf-open', host, { found: open.why })]),
+      ...(late === undefined ? [] : [findingOf('spf-late-error', host, { found: late.why })]),
+    ],
   };
 }
 
@@ -58,7 +69,7 @@ interface Tried {
 function judgeVerdict(host: string, { address, helo, verdict: { result, why } }: Tried): readonly Finding[] {
   if (result === 'permerror') return [findingOf('spf-permerror', host, { found: why })];
   if (result === 'temperror') return [findingOf('dns-unknown', host, { type: 'SPF', name: host, found: why })];
-  if (result === 'pass' || address === stranger) return [];
+  if (result === 'pass' || strangers.includes(address)) return [];
   const values = { address, peer: helo, result, found: why === '' ? 'no term matches' : why };
   return [findingOf(result === 'fail' ? 'spf-fail' : 'spf-no-pass', host, values)];
 }

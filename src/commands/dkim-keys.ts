@@ -6,7 +6,7 @@ import { generateHostKey } from '../issue/keys.js';
 import { dkimKeyFile, type FoundDkimKey } from '../plan/dkim.js';
 import type { Inventory } from '../plan/inventory.js';
 
-/** New keys, in this state from now on; those that the inventory has come first. */
+/** New keys, in this state from now on; those that the inventory has come first, and no longer sign where new ones do. */
 export async function withNewKeys(
   { dkim, dkimFolder }: Pick<Inventory, 'dkim' | 'dkimFolder'>,
   wanted: readonly Pick<FoundDkimKey, 'domain' | 'selector' | 'keyType'>[],
@@ -18,5 +18,8 @@ export async function withNewKeys(
     const pem = Buffer.from((await generateHostKey(keyType)).revealBytes());
     return { domain, selector, keyType, state, since, keyPath, key: readHostKey(keyPath, pem) };
   });
-  return [...dkim, ...(await Promise.all(made))];
+  const isReplaced = (key: FoundDkimKey): boolean =>
+    state === 'active' && key.state === 'active' && wanted.some(({ domain }) => domain === key.domain);
+  const kept = dkim.map((key): FoundDkimKey => (isReplaced(key) ? { ...key, state: 'former', since } : key));
+  return [...kept, ...(await Promise.all(made))];
 }

@@ -77,10 +77,14 @@ export async function takeDkimStage(
   const stage = stageOf(settings, inventory, { bundles: bundlesOf(settings, inventory), installed, at });
   switch (stage.kind) {
     case 'make':
-      return begin ? makeNext(work) : nothing(inventory, 'none', null);
+      return begin ? makeNext(work, stage) : nothing(inventory, 'none', null);
     case 'switch':
       return switchKeys(work, stage.keys);
     case 'retire': {
+      if (force && stage.wait?.kind === 'hosts') {
+        const message = `${listSome(stage.wait.hosts)} was not seen to sign with the new DKIM key: with the former one, its mail no longer verifies`;
+        work.sys.warn(message, { run: ['deploy', ...stage.wait.hosts] });
+      }
       if (stage.wait === undefined || force) return retireKeys(work, stage.keys);
       const waitsFor = waitText(stage.wait);
       if (begin) work.sys.say(`the former DKIM key stays published: ${waitsFor}`);
@@ -127,11 +131,12 @@ function waitText(wait: NonNullable<Extract<DkimStage, { kind: 'retire' }>['wait
   return `${listSome(wait.hosts)} was not seen to sign with the new one (relaycerts deploy, or check)`;
 }
 
-async function makeNext({ settings, inventory, at }: Work): Promise<DkimChange> {
-  const { dkim } = settings;
-  if (dkim === undefined) throw new TypeError('the settings ask for no signatures');
-  const selector = newSelector(inventory.dkim, at);
-  const wanted = dkim.domains.map((domain) => ({ domain, selector, keyType: dkim.keyType }));
+async function makeNext(
+  { settings, inventory, at }: Work,
+  { domains, keyType }: Extract<DkimStage, { kind: 'make' }>,
+): Promise<DkimChange> {
+  const selector = newSelector(inventory.dkim, domains, at);
+  const wanted = domains.map((domain) => ({ domain, selector, keyType }));
   const all = await withNewKeys(inventory, wanted, 'next', at);
   const made = all.slice(inventory.dkim.length);
   const then = {

@@ -14,6 +14,7 @@ import { isForMake, outsideOf } from '../plan/reissue.js';
 import { clockWarnings } from '../plan/warnings.js';
 import { renderCaRenewal } from '../render/ca-renewal.js';
 import { renewalAnswer } from '../render/renewal.js';
+import { mostCaDays } from '../settings/file.js';
 import { entryOf } from '../store/ledger.js';
 import type { Sys } from '../sys/sys.js';
 import { openCaKey } from './ca-key.js';
@@ -81,8 +82,11 @@ function leavesRefused(inventory: Inventory, ca: CertificateInfo, at: Date): rea
       if (found === undefined) return [];
       const { host } = one;
       const [hostname = host.hostname, ...altNames] = found.info.dnsNames;
+      // It verifies until the new CA certificate ends, and the next make replaces it: anyway, or because of this.
+      const mayOutlive = isForMake(one, inventory) || daysBetween(ca.notBefore, found.info.notAfter) > mostCaDays;
       return checkLeaf(found.info, ca, { ...host, hostname, altNames }, at)
         .filter(({ code }) => ['wrong-issuer', 'outside-constraints', 'outlives-ca'].includes(code))
+        .filter(({ code }) => code !== 'outlives-ca' || !mayOutlive)
         .map((finding) => ({
           message: `with a new CA certificate, ${describeFinding(finding, host.hostname, found.path).message}`,
           hint: hintFor(finding, found, ca, {

@@ -35,6 +35,8 @@ const longest = 30_000;
 const mostQuestions = 2000;
 /** Records of one answer that are used. */
 const mostRecords = 1000;
+/** Aliases that are followed from one name to the next. */
+const mostAliases = 8;
 
 const reasons: Readonly<Record<string, string>> = {
   ESERVFAIL: 'the DNS server answers SERVFAIL',
@@ -67,11 +69,21 @@ export function makeLookup(server: string | undefined, begun = performance.now()
     const isTooMuch = performance.now() - begun > longest || asked.size >= mostQuestions;
     return isTooMuch ? 'too many questions, or the DNS server is too slow for them' : undefined;
   };
-  const answerOf = async <Value>(question: Promise<readonly Value[]>): Promise<Answer<Value>> => {
+  const answerOf = async <Value>(
+    question: (name: string) => Promise<readonly Value[]>,
+    name: string,
+    aliases = mostAliases,
+  ): Promise<Answer<Value>> => {
     try {
-      const values = await question;
+      const values = await question(name);
       seen = 'answers';
-      return values.length === 0 ? { kind: 'absent' } : { kind: 'found', values: values.slice(0, mostRecords) };
+      if (values.length > 0) return { kind: 'found', values: values.slice(0, mostRecords) };
+      // Only an alias came. A server that does not ask others says no more, whatever the other name has.
+      const [target = ''] = await resolver.resolveCname(name);
+      if (aliases === 0) return { kind: 'unknown', why: 'too many aliases (CNAME)' };
+      return isQueryName(withoutDot(target))
+        ? await answerOf(question, withoutDot(target), aliases - 1)
+        : { kind: 'absent' };
     } catch (error) {
       const code = systemCode(error);
       if (code === undefined) throw error;
@@ -90,7 +102,7 @@ export function makeLookup(server: string | undefined, begun = performance.now()
       if (known !== undefined) return known as Promise<Answer<Value>>;
       const why = whyNot();
       if (why !== undefined) return Promise.resolve({ kind: 'unknown', why });
-      const answer = isQueryName(name) ? answerOf(question(name)) : Promise.resolve({ kind: 'absent' } as const);
+      const answer = isQueryName(name) ? answerOf(question, name) : Promise.resolve({ kind: 'absent' } as const);
       asked.set(key, answer);
       return answer;
     };

@@ -3,7 +3,7 @@
 // under way; then that is retired. Pure.
 
 import type { HostKey } from '../certificate/private-key.js';
-import type { Problem } from '../errors.js';
+import { RelaycertsError, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { Dkim, HostSettings, Settings } from '../settings/settings.js';
 import type { SeenHost } from './installed.js';
@@ -50,17 +50,24 @@ export function activeKeys({ dkim }: Pick<Settings, 'dkim'>, keys: readonly Foun
   });
 }
 
-/** A selector that no domain has had: the month, and a letter if that was used already. */
-export function newSelector(keys: readonly Pick<FoundDkimKey, 'selector'>[], at: Date): string {
+/** A selector that none of these domains has had: the month, and a letter if that was used already. @throws usage */
+export function newSelector(
+  keys: readonly Pick<FoundDkimKey, 'domain' | 'selector'>[],
+  domains: readonly HostName[],
+  at: Date,
+): string {
   const month = `rc${at.toISOString().slice(0, 7).replace('-', '')}`;
-  const used = new Set(keys.map(({ selector }) => selector));
+  const used = new Set(keys.filter(({ domain }) => domains.includes(domain)).map(({ selector }) => selector));
   const free = ['', ...'bcdefghijklmnopqrstuvwxyz'.split('')].find((letter) => !used.has(`${month}${letter}`));
-  // Twenty-six changes in one month are a mistake, and the next selector would not be known to be new.
-  if (free === undefined) throw new TypeError(`no selector of ${month} is free`);
-  return `${month}${free}`;
+  if (free !== undefined) return `${month}${free}`;
+  const hint = 'wait until the next month, which has its own selectors';
+  throw new RelaycertsError('usage', `the DKIM keys were changed too often this month: ${month}z is used`, { hint });
 }
 
-/** The keys that are missing: for domains that have none that signs, of the type of those that sign. */
+/**
+ * The keys that are missing: for domains that have none that signs, of the type of those that sign. OpenDKIM signs with
+ * one type of key: a domain that comes back after a change of type, with its old key, needs another.
+ */
 export function newDkimKeys(
   { dkim }: Pick<Settings, 'dkim'>,
   keys: readonly FoundDkimKey[],
@@ -68,9 +75,12 @@ export function newDkimKeys(
 ): readonly Pick<FoundDkimKey, 'domain' | 'selector' | 'keyType'>[] {
   if (dkim === undefined) return [];
   const active = activeKeys({ dkim }, keys);
-  const keyType = active[0]?.keyType ?? dkim.keyType;
-  const missing = dkim.domains.filter((domain) => active.every((one) => one.domain !== domain));
-  const selector = missing.length === 0 ? '' : newSelector(keys, at);
+  const [newest] = active.toSorted((one, other) => Number(other.since) - Number(one.since));
+  const keyType = newest?.keyType ?? dkim.keyType;
+  const missing = dkim.domains.filter((domain) =>
+    active.every((one) => one.domain !== domain || one.keyType !== keyType),
+  );
+  const selector = missing.length === 0 ? '' : newSelector(keys, missing, at);
   return missing.map((domain) => ({ domain, selector, keyType }));
 }
 
@@ -103,8 +113,8 @@ type DkimWait =
 
 /** The next stage. */
 export type DkimStage =
-  /** No change has begun. */
-  | { readonly kind: 'make' }
+  /** No change has begun; or one to another type of key, and these domains were added since. */
+  | { readonly kind: 'make'; readonly domains: readonly HostName[]; readonly keyType: Dkim['keyType'] }
   /** Due once the records of these are seen. */
   | { readonly kind: 'switch'; readonly keys: readonly FoundDkimKey[] }
   | { readonly kind: 'retire'; readonly keys: readonly FoundDkimKey[]; readonly wait: DkimWait | undefined };
@@ -119,10 +129,17 @@ export function dkimStage(
   signers: readonly { readonly hostname: HostName; readonly wanted: string; readonly seen: SeenHost | undefined }[],
   at: Date,
 ): DkimStage {
-  const next = keys.filter(({ domain, state }) => state === 'next' && settings.dkim?.domains.includes(domain));
-  if (next.length > 0) return { kind: 'switch', keys: next };
+  const { domains = [], keyType = 'rsa-2048' } = settings.dkim ?? {};
+  const next = keys.filter(({ domain, state }) => state === 'next' && domains.includes(domain));
+  const [first] = next;
+  if (first !== undefined) {
+    const others = activeKeys(settings, keys).filter((one) => next.every(({ domain }) => domain !== one.domain));
+    const added = others.filter((one) => one.keyType !== first.keyType).map(({ domain }) => domain);
+    if (added.length > 0) return { kind: 'make', domains: added, keyType: first.keyType };
+    return { kind: 'switch', keys: next };
+  }
   const former = keys.filter(({ state }) => state === 'former');
-  if (former.length === 0) return { kind: 'make' };
+  if (former.length === 0) return { kind: 'make', domains, keyType };
   const late = signers.filter(({ wanted, seen }) => seen?.dkim !== wanted).map(({ hostname }) => hostname);
   if (late.length > 0) return { kind: 'retire', keys: former, wait: { kind: 'hosts', hosts: late } };
   // A switch in the future was made with a clock that was ahead; the next look at each signer says since when.

@@ -55,6 +55,7 @@ sshd_ignores() {
   } | awk '
     $0 == "end" { wanted = 1; next }
     { line = tolower($1) substr($0, length($1) + 1) }
+    { sub(/^pubkeyacceptedalgorithms /, "pubkeyacceptedkeytypes ", line) }
     wanted && !(line in found) { print; exit }
     { found[line] }'
 }

@@ -69,6 +69,8 @@ function accountLines(settings: Settings): readonly string[] {
       `AuthorizedKeysFile ${keysPath(settings)}`,
       'AuthenticationMethods publickey',
       'PubkeyAuthentication yes',
+      // Hardened servers leave out the type of home's key. Under the old name, because sshd before 8.5 has no other.
+      'PubkeyAcceptedKeyTypes ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ssh-ed25519,rsa-sha2-512,rsa-sha2-256',
       'DisableForwarding no',
       'AllowTcpForwarding remote',
       `PermitListen ${listenOf(settings)}`,

@@ -12,6 +12,8 @@ import { containers, keyTypes, mailPrograms, tableTypes } from './settings.js';
 
 const about = 'What relaycerts makes: a private CA, certificates and Postfix configuration for mutual-TLS relaying';
 const maxClients = 5000;
+/** The longest that a CA certificate may be valid. */
+export const mostCaDays = 36_500;
 
 const tlsLogLevel = (parameter: string) =>
   whole(0, 4, `postconf(5) ${parameter}: 0 is silent, 1 one line a connection`, 1);
@@ -94,7 +96,7 @@ export function buildSchema(domain: HostName) {
   );
   const ca = section('The private certification authority', {
     commonName: attribute(64, 'Its name; default: "DOMAIN relay CA"', 'example.org relay CA'),
-    validDays: days(36500, 'the CA', 3650),
+    validDays: days(mostCaDays, 'the CA', 3650),
     keyType: choice(keyTypes, 'Its key'),
     permittedDomains: withDefault(permittedDomains, []),
   });

@@ -1,6 +1,6 @@
 // DKIM keys as make, show, backup and clean know them. What OpenDKIM does with them is in test/e2e/dkim.test.ts.
 
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync, existsSync, readdirSync, statSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answerOf } from '../support/answer.js';
 import { makeProject, smallSettings, type Project } from '../support/project.js';
@@ -81,7 +81,7 @@ describe('the record of a new key', () => {
     expect((await make()).stdout).toBe('');
     project.settings(smallSettings({ dkim: { domains } }));
     expect((await make()).stdout).toContain(publish);
-    expect((await project.run(['dns'], { now: at })).stdout).toMatch(/rc202611b\._domainkey\.example\.com/u);
+    expect((await project.run(['dns'], { now: at })).stdout).toMatch(/rc202611\._domainkey\.example\.com/u);
   });
 
   it('is not named if make makes no key', async () => {
@@ -126,6 +126,20 @@ describe('renew --dkim', () => {
     expect(status.stderr).toContain('the next DKIM key rc202611b, made just now, signs once its record is in the DNS');
     // The bundle still has the key that signs.
     expect(project.read('hosts/relayhost.example.org/opendkim.KeyTable')).toContain(':rc202611:');
+  });
+
+  it('with --force names a host that is not known to sign with the new key', async () => {
+    await make();
+    copyFileSync(project.path(key), project.path(key.replace('rc202611', 'rc202610')));
+    const former = { domain: 'example.org', selector: 'rc202610', keyType: 'rsa-2048', state: 'former', since: at };
+    const file = project.path('certs/dkim/selectors.json');
+    const known = readFileSync(file, 'utf8');
+    writeFileSync(file, known.replace('"selectors": [', `"selectors": [${JSON.stringify(former)},`));
+    const { stderr } = succeed(await project.run(['renew', '--dkim', '--force'], { now: at }));
+    expect(stderr).toMatch(
+      /warning: relayhost\.example\.org was not seen to sign .*\n.*deploy relayhost\.example\.org/u,
+    );
+    expect(stderr).toContain('removed the former DKIM key of example.org, rc202610');
   });
 
   it('says what is missing without dkim in the settings', async () => {

@@ -340,6 +340,18 @@ describe('files', () => {
   });
 });
 
+it('a CA and certificates that last longer than any that we make', async () => {
+  const ca = new ForeignCa(source());
+  const more = ['-days', '36600'];
+  ca.root(pair('ca'), { more });
+  ca.sign(pair('relay'), pair('ca'), `/CN=${relay}`, server, { more });
+  ca.sign(pair('home'), pair('ca'), `/CN=${home}`, client, { more });
+  await adoptAndRenew(() => run('adopt', source(), '--yes', '--json'), {
+    relay: source('relay.crt'),
+    home: source('home.crt'),
+  });
+});
+
 describe('a root of version 1', () => {
   it('is renewed first, as it says', async () => {
     const ca = new ForeignCa(source());
@@ -354,6 +366,21 @@ describe('a root of version 1', () => {
       relay: source('relay.crt'),
       home: source('home.crt'),
     });
+    expect(answer.next).toEqual(['relaycerts renew --ca', 'relaycerts make']);
+  });
+
+  it('is renewed also with certificates that last as long as it, which make replaces', async () => {
+    const ca = new ForeignCa(source());
+    ca.root(pair('ca'), { extensions: [] });
+    for (const [name, host] of [
+      ['relay', relay],
+      ['home', home],
+    ] as const) {
+      ca.sign(pair(name), pair('ca'), `/CN=${host}`, [], { more: ['-days', '3650'] });
+    }
+    const words = ['adopt', source(), '--yes', '--json', '--relay', relay, '--client', home];
+    const old = { relay: source('relay.crt'), home: source('home.crt') };
+    const answer = await adoptAndRenew(() => run(...words), old);
     expect(answer.next).toEqual(['relaycerts renew --ca', 'relaycerts make']);
   });
 

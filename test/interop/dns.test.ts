@@ -45,6 +45,7 @@ const zones = {
   'void.example': `${relay}@ TXT "v=spf1 a:x.void.example a:y.void.example a:z.void.example -all"\n`,
   'dkim.example': `rc202611._domainkey TXT ${strings(value, 255)}\nspaces._domainkey TXT ${strings(value.replaceAll(/(.{60})/gu, '$1 '), 100)}\nrevoked._domainkey TXT "v=DKIM1; p="\n`,
   'failing.example': undefined,
+  'near.example': `here CNAME two.near.example.\ntwo CNAME there.near.example.\nthere TXT "a"\naway CNAME more.near.example.\nmore CNAME x.elsewhere.test.\n`,
   '2.0.192.in-addr.arpa': '11 PTR relayhost.right.example.\n11 PTR evil\\027x.example.\n',
 };
 
@@ -110,7 +111,7 @@ describe('a zone', () => {
     [
       'with an alias for the domain',
       'alias.above.example',
-      ['domain-alias', 'relay-no-address', 'spf-helo-missing', 'dmarc-missing', 'spf-missing'],
+      ['domain-alias', 'relay-no-address', 'spf-helo-missing', 'dmarc-missing', 'dns-unknown'],
     ],
   ])('%s', async (_, domain, ids) => {
     const { findings, ids: found } = await check(domain, bind.address);
@@ -128,6 +129,13 @@ describe('a zone', () => {
     const { findings } = await checkDkimRecord({ ...rsaKey, selector }, makeLookup(bind.address));
     expect(findings.map(({ id }) => id)).toEqual(ids);
   });
+});
+
+it('an alias of a name that the server does not know is not "no record"', async () => {
+  const { txt } = makeLookup(bind.address);
+  expect(await txt('here.near.example')).toEqual({ kind: 'found', values: ['a'] });
+  expect(await txt('away.near.example')).toEqual({ kind: 'unknown', why: 'the DNS server answers REFUSED' });
+  expect(await makeLookup(bind.address).a('here.near.example')).toEqual({ kind: 'absent' });
 });
 
 const text = (...parts: readonly string[]): Buffer =>

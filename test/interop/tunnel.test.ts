@@ -26,7 +26,7 @@ const settings = parseSettings(
 
 let folder: string;
 beforeAll(() => {
-  requireTools('ssh-keygen', 'systemd-analyze', 'ssh', 'dash', 'bash', 'busybox');
+  requireTools('ssh-keygen', 'systemd-analyze', 'ssh', 'sshd', 'dash', 'bash', 'busybox');
   folder = mkdtempSync(join(tmpdir(), 'relaycerts-tunnel-'));
 });
 afterAll(() => {
@@ -136,4 +136,28 @@ it.each([
   ].join('\n');
   const lines = ['# the keys', line, ''].filter((one) => one !== undefined);
   expect(run(['sh', '-eu', '-c', text])).toEqual([0, lines.join('\n')]);
+});
+
+it('sshd uses every setting of the account, also if it is hardened for others', () => {
+  const [relay] = settings.smtpdServers;
+  const [file] = tunnelFilesOf(settings, relay);
+  const lines = file?.lines ?? [];
+  const hardened = 'PubkeyAcceptedAlgorithms ssh-ed25519\nAllowUsers root\nDisableForwarding yes\n';
+  const name = join(folder, 'sshd_config');
+  const key = join(folder, 'host');
+  run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', key]);
+  writeFileSync(name, `${lines.join('\n')}\nMatch all\nHostKey ${key}\n${hardened}`);
+  const text = [
+    `host=x bundle=x saved=x copy_hint=x tunnel_comment=x tunnel_listen=x tunnel_home=x tunnel_limits=x`,
+    `tunnel_user=${settings.tunnel.user}`,
+    `sshd_program=$(command -v sshd)`,
+    '. src/render/tunnel-relay.sh',
+    `tunnel_text() { sed '/^Match all/,$d' ${name}; }`,
+    `sshd() { "$sshd_program" -f ${name} "$@"; }`,
+    'sshd=sshd',
+    'sshd_ignores',
+    `sshd -T -C user=${settings.tunnel.user},host=localhost,addr=127.0.0.1 | sed -n 's/^pubkeyaccepted[a-z]* //p'`,
+  ].join('\n');
+  const types = 'ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ssh-ed25519,rsa-sha2-512,rsa-sha2-256';
+  expect(run(['sh', '-eu', '-c', text])).toEqual([0, `${types}\n`]);
 });

@@ -46,8 +46,17 @@ export class ForeignCa {
   ): void {
     this.#makeFolders(files);
     const config = this.#config(extensions);
-    const request = ['req', '-x509', '-nodes', ...words, '-subj', subject, '-days', '3650', '-config', config, '-utf8'];
-    openssl([...request, ...more, '-keyout', this.path(files.key), '-out', this.path(files.certificate)]);
+    const request = ['req', '-x509', '-nodes', ...words, '-subj', subject, '-config', config, '-utf8'];
+    openssl([
+      ...request,
+      '-days',
+      '3650',
+      ...more,
+      '-keyout',
+      this.path(files.key),
+      '-out',
+      this.path(files.certificate),
+    ]);
   }
 
   /** A certificate of the CA in `by`. */
@@ -78,8 +87,8 @@ export class ForeignCa {
     const issuer = ['-CA', this.path(by.certificate), '-CAkey', this.path(by.key)];
     const serial = more.includes('-set_serial') ? [] : ['-set_serial', `0x1${String(this.#count).padStart(31, '0')}`];
     const ext = extensions.length === 0 ? [] : ['-extfile', this.#file(extensions.join('\n'))];
-    const output = ['-days', '800', '-out', this.path(files.certificate)];
-    openssl(['x509', '-req', '-in', csr, ...issuer, ...serial, ...more, ...ext, ...output]);
+    const output = ['-out', this.path(files.certificate)];
+    openssl(['x509', '-req', '-in', csr, ...issuer, ...serial, '-days', '800', ...more, ...ext, ...output]);
   }
 
   #config(extensions: readonly string[]): string {

@@ -1,6 +1,8 @@
 // DKIM keys: selectors, the stages of a change, and the file that keeps them.
 
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { readHostKey } from '../../src/certificate/private-key.js';
 import { parseHostName } from '../../src/names.js';
 import { dkimStage, keyTypeWarnings, newDkimKeys, newSelector, type FoundDkimKey } from '../../src/plan/dkim.js';
 import type { SeenHost } from '../../src/plan/installed.js';
@@ -32,11 +34,27 @@ function seen(dkim: string, days: number): SeenHost {
 
 const signer = (one: SeenHost | undefined) => [{ hostname: relay, wanted: 'new', seen: one }];
 
+function selectorAfter(...used: readonly string[]): string {
+  return newSelector(
+    used.map((selector) => ({ domain, selector })),
+    [domain],
+    at,
+  );
+}
+
 describe('a selector', () => {
   it('is the month, with a letter if that was used', () => {
-    expect(newSelector([], at)).toBe('rc202611');
-    expect(newSelector([{ selector: 'rc202611' }], at)).toBe('rc202611b');
-    expect(newSelector([{ selector: 'rc202611b' }, { selector: 'rc202611' }], at)).toBe('rc202611c');
+    expect(selectorAfter()).toBe('rc202611');
+    expect(selectorAfter('rc202611')).toBe('rc202611b');
+    expect(selectorAfter('rc202611b', 'rc202611')).toBe('rc202611c');
+    const all = ['', ...'bcdefghijklmnopqrstuvwxyz'.split('')].map((letter) => `rc202611${letter}`);
+    expect(() => selectorAfter(...all)).toThrow('the DKIM keys were changed too often this month: rc202611z is used');
+  });
+
+  it('is the same for a domain that had none, whatever others had', () => {
+    const other = parseHostName('example.net');
+    expect(newSelector([{ domain: other, selector: 'rc202611' }], [domain], at)).toBe('rc202611');
+    expect(newSelector([{ domain: other, selector: 'rc202611' }], [domain, other], at)).toBe('rc202611b');
   });
 });
 
@@ -44,6 +62,28 @@ describe('a first key', () => {
   it('is made for a domain that has none', () => {
     expect(newDkimKeys(settings, [], at)).toEqual([{ domain, selector: 'rc202611', keyType: 'rsa-2048' }]);
     expect(newDkimKeys({ dkim: undefined }, [], at)).toEqual([]);
+  });
+});
+
+describe('a domain with a key of another type than the others have', () => {
+  const net = parseHostName('example.net');
+  const two = parseSettings({ ...written, dkim: { domains: ['example.net', 'example.org'] } }, place);
+  const pem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
+  const key = readHostKey('/p/key.pem', Buffer.from(pem));
+  const old = { ...keyOf('active', 400, 'rc202511'), domain: net, key };
+  const newer = { ...keyOf('active', 9, 'rc202611'), keyType: 'ed25519' as const, key };
+
+  it('comes back: it gets one of their type', () => {
+    expect(newDkimKeys(two, [old, newer], at)).toEqual([{ domain: net, selector: 'rc202611', keyType: 'ed25519' }]);
+  });
+
+  it('came while they change: it gets its next one first, and all switch together', () => {
+    const next = { ...newer, state: 'next' as const };
+    const current = keyOf('active', 400, 'rc202510');
+    const stage = { kind: 'make', domains: [net], keyType: 'ed25519' };
+    expect(dkimStage(two, [old, current, next], [], at)).toEqual(stage);
+    const own = { ...next, domain: net };
+    expect(dkimStage(two, [old, current, next, own], [], at)).toEqual({ kind: 'switch', keys: [next, own] });
   });
 });
 

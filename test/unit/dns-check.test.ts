@@ -97,6 +97,12 @@ describe('what is wrong has its finding:', () => {
     ],
     ['no MX', { ...apex({ mx: [], txt: ['v=spf1 ip4:192.0.2.11 -all'] }) }, ['mx-missing']],
     ['a null MX', { ...apex({ mx: ['0 '], txt: ['v=spf1 ip4:192.0.2.11 -all'] }) }, ['mx-null']],
+    [
+      'a null MX of a domain that only sends',
+      { ...apex({ mx: ['0 '], txt: ['v=spf1 ip4:192.0.2.11 -all'] }) },
+      ['mx-null-sender'],
+      { settings: {} },
+    ],
     ['an MX that is an address', { ...apex({ mx: ['10 192.0.2.11', `20 ${relay}`] }) }, ['mx-bad-name']],
     [
       'an MX without an address',
@@ -140,6 +146,12 @@ describe('what is wrong has its finding:', () => {
       'SPF for everybody, within another',
       { ...apex({ txt: ['v=spf1 mx include:e.example -all'] }), ...txt('e.example', 'v=spf1 all') },
       ['spf-open'],
+    ],
+    ['SPF for everybody with IPv6', { ...apex({ txt: ['v=spf1 mx ip6:::/0 -all'] }) }, ['spf-open']],
+    [
+      'SPF with an error after the relays',
+      { ...apex({ txt: ['v=spf1 mx include:none.example -all'] }) },
+      ['spf-late-error'],
     ],
     ['no DMARC', { '_dmarc.example.org': {} }, ['dmarc-missing']],
     ['two DMARC records', txt('_dmarc.example.org', 'v=DMARC1; p=none', 'v=DMARC1; p=reject'), ['dmarc-several']],
@@ -194,11 +206,7 @@ describe('what is wrong has its finding:', () => {
 
 describe('what is right:', () => {
   it.each<[string, Zone, Case]>([
-    [
-      'a null MX of a domain that takes no mail',
-      apex({ mx: ['0 '], txt: ['v=spf1 a:relayhost.example.org -all'] }),
-      { settings: {} },
-    ],
+    ['no MX, without inbound', apex({ mx: [], txt: ['v=spf1 a:relayhost.example.org -all'] }), { settings: {} }],
     [
       'an MX that is a relay under another name',
       { ...apex({ mx: ['10 mx.example.net'] }), 'mx.example.net': { a: ['192.0.2.11'] } },

@@ -3,6 +3,7 @@
 
 import { RelaycertsError } from '../errors.js';
 import { findingOf, type Finding } from '../findings/finding.js';
+import type { HostName } from '../names.js';
 import type { KeyPlace } from '../plan/bundle-names.js';
 import { homeProgramOf } from '../render/home-programs.js';
 import { renderProbe } from '../render/script.js';
@@ -10,7 +11,7 @@ import { runOnHost, type Outcome, type ScriptRun } from '../remote/script-run.js
 import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { judgeConfiguration } from './host-configuration.js';
-import { parseFacts, sectionOf, type HostFacts } from './host-facts.js';
+import { linesOf, parseFacts, sectionOf, type HostFacts } from './host-facts.js';
 import { hasNoFiles, judgeFiles, type WantedFiles } from './host-files.js';
 import { judgeProgram } from './host-program.js';
 import { judgeState } from './host-state.js';
@@ -124,7 +125,15 @@ function judgeHost(settings: Settings, host: HostSettings, wanted: WantedFiles, 
     fine: `its ${wanted.size} files match its bundle`,
     findings: judgeFiles(settings, host, wanted, facts),
   };
-  return [files, configuration];
+  return [files, configuration, ...ownDomainOf(settings, hostname, facts)];
+}
+
+/** Not wrong if the mailboxes are on the relay, so it is only said. */
+function ownDomainOf({ domain }: Settings, host: HostName, facts: HostFacts): readonly Report[] {
+  const [list] = linesOf(facts, 'own-domain');
+  if (list === undefined) return [];
+  const fine = `delivers mail for ${domain} itself (${list}), and returns it if the user is unknown there`;
+  return [{ host, fine, findings: [] }];
 }
 
 /** The ids for what kept a script from running on a host. */

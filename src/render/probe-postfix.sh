@@ -115,6 +115,8 @@ probe_postfix() {
   probe_left
   if command -v services_on_port >/dev/null 2>&1; then
     probe_port
+    section own-domain
+    lists_of_own_domain | lines
     [ -z "$mail_domain" ] || probe_way_out
   fi
   if command -v find_routes >/dev/null 2>&1; then

@@ -64,14 +64,20 @@ warn_of_main_cf() {
   warn_of_own_domain
 }
 
+# By these, mail for home's own domain is delivered on this host.
+lists_of_own_domain() {
+  for name in mydestination virtual_alias_domains virtual_mailbox_domains; do
+    ! lists_domain "$name" "$domain" || echo "$name"
+  done
+}
+
 # Mail from home to its own domain: this relay delivers it itself, or sends it in a loop.
 warn_of_own_domain() {
-  for name in mydestination virtual_alias_domains virtual_mailbox_domains; do
-    ! lists_domain "$name" "$domain" || {
-      warn "$name lists $domain: mail for it from home is delivered on $host, and bounces if the user is unknown here"
-      return
-    }
-  done
+  list=$(lists_of_own_domain | sed -n 1p)
+  [ -z "$list" ] || {
+    warn "$list lists $domain: mail for it from home is delivered on $host, and bounces if the user is unknown here"
+    return
+  }
   ! lists_domain relay_domains "$domain" || return 0
   mx=$(dig +short +time=3 +tries=1 MX "$domain" 2>/dev/null || host -W 3 -t MX "$domain" 2>/dev/null) || {
     say "cannot tell whether the MX of $domain is this relay: neither dig nor host answers"

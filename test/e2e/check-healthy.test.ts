@@ -72,6 +72,8 @@ describe('a pair', () => {
     await home.sh("printf 'disable_vrfy_command = yes\\ndisable_vrfy_command = yes' >>/etc/postfix/main.cf");
     await desk.install(relay, home);
     expect(await faults()).toEqual([]);
+    const { stdout } = await desk.run('relaycerts check relayhost', true);
+    expect(stdout).toMatch(/^ok +relayhost\.example\.org: delivers mail for example\.org itself \(mydestination\), /mu);
     for (const host of [relay, home]) await host.restorePostfix();
   });
 

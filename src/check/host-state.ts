@@ -20,8 +20,10 @@ const clockTolerance = 300;
 export function judgeState(settings: Settings, host: HostSettings, facts: HostFacts, asked: Asked): readonly Finding[] {
   const { hostname } = host;
   const isStopped = sectionOf(facts, 'running')?.words[0] === 'no';
+  const instances = linesOf(facts, 'instances');
   return [
     ...(isStopped ? [findingOf('postfix-stopped', hostname)] : []),
+    ...(instances.length === 0 ? [] : [findingOf('other-instances', hostname, { found: instances.join(', ') })]),
     ...judgeSigner(settings, hostname, facts),
     ...judgeParts(hostname, facts),
     ...judgeInbound(host, facts),

@@ -166,6 +166,14 @@ it('without posttls-finger, the way out is unknown', () => {
   expect([finding?.id, finding?.severity]).toEqual(['posttls-finger-missing', 'unknown']);
 });
 
+it('other instances of Postfix are unknown', () => {
+  const [finding, ...more] = judgeState(threeHosts, home, factsOf('@instances', ' /etc/postfix-out'), {
+    from: 0,
+    to: 0,
+  });
+  expect([finding?.id, finding?.severity, more]).toEqual(['other-instances', 'unknown', []]);
+});
+
 it('a queue that cannot be listed is unknown', () => {
   const facts = factsOf('@queue', '@queue-error', ' Queue report unavailable - mail system is down');
   const [finding] = judgeState(threeHosts, home, facts, { from: 0, to: 0 });

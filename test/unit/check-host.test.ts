@@ -146,6 +146,8 @@ it.each([
   [['mail transport unavailable'], ['queue-stuck']],
   [['delivery temporarily suspended: TLS is required, but our TLS engine is unavailable'], ['queue-stuck']],
   [['user unknown', 'deferred transport'], ['queue-stuck']],
+  [['Server certificate not verified'], ['queue-tls']],
+  [['delivery temporarily suspended: Cannot start TLS: handshake failure'], ['queue-tls']],
   [['elsewhere', 'connect to relayhost.example.org[192.0.2.11]:2500: Connection refused'], ['queue-deferred']],
   [['connect to lan.example.net[192.0.2.32]:25: Connection refused', 'the transport map is unavailable'], []],
 ])('mail that waits because of %j: %j', (reasons, ids) => {

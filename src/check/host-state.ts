@@ -20,8 +20,10 @@ const clockTolerance = 300;
 export function judgeState(settings: Settings, host: HostSettings, facts: HostFacts, asked: Asked): readonly Finding[] {
   const { hostname } = host;
   const isStopped = sectionOf(facts, 'running')?.words[0] === 'no';
+  const instances = linesOf(facts, 'instances');
   return [
     ...(isStopped ? [findingOf('postfix-stopped', hostname)] : []),
+    ...(instances.length === 0 ? [] : [findingOf('other-instances', hostname, { found: instances.join(', ') })]),
     ...judgeSigner(settings, hostname, facts),
     ...judgeParts(hostname, facts),
     ...judgeInbound(host, facts),
@@ -100,8 +102,8 @@ function judgePort25Out(hostname: string, facts: HostFacts): readonly Finding[] 
 }
 
 /**
- * One finding for each relay, and one for mail that does not get as far as a relay because of this host. Each has its most
- * frequent reason. @source postqueue(1) JSON OBJECT FORMAT
+ * One finding for each relay, one for mail that does not get as far as a relay because of this host, and one for mail to a
+ * server that is not known. Each has its most frequent reason. @source postqueue(1) JSON OBJECT FORMAT
  */
 function judgeQueue({ smtpdServers }: Settings, hostname: string, lines: readonly string[]): readonly Finding[] {
   const mails = lines.map(reasonsIn);
@@ -123,12 +125,16 @@ function judgeQueue({ smtpdServers }: Settings, hostname: string, lines: readonl
       judgeWaiting('queue-deferred', (reason) => reason.includes(peer), { peer }),
     ),
     ...judgeWaiting('queue-stuck', (reason) => ownReasons.test(reason)),
+    ...judgeWaiting('queue-tls', (reason) => tlsReasons.test(reason)),
   ];
 }
 
 /** These name no other host. @source qmgr_transport.c, qmgr_message.c, qmgr_deliver.c, smtp_proto.c, smtp_connect.c */
 const ownReasons =
   /^(?:delivery temporarily suspended: )?(?:mail transport unavailable|unknown mail transport error|deferred transport|TLS is required, but our TLS engine is unavailable)/u;
+
+/** These name no server, which may be a relay or another one. @source smtp_proto.c */
+const tlsReasons = /^(?:delivery temporarily suspended: )?(?:Server certificate not |Cannot start TLS: )/u;
 
 /** Mail on hold has no reason and no next hop, so of all of it. */
 function judgeHeld(hostname: string, lines: readonly string[]): readonly Finding[] {

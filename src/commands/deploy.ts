@@ -184,6 +184,11 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
       },
       sys,
     );
+    // Nobody accepts the certificate that is there, so nothing works that the whole bundle could stop.
+    if (result.kind === 'failed' && files === 'trust' && result.id === 'expired') {
+      state.set(hostname, { ...host, seen: undefined });
+      return;
+    }
     if (result.kind === 'failed') {
       failed.add(hostname);
       reports.set(hostname, { host: hostname, outcome: 'failed', failure: result });

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { RelaycertsError, quote, quotePath, systemCode } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
+import { caStageOf } from '../plan/ca-rekey.js';
 import { logTally, type Tally } from '../log/tally.js';
 import { hostLog } from '../remote/host-log.js';
 import {
@@ -78,9 +79,11 @@ async function findKnown(
 ): Promise<KnownHosts | undefined> {
   if (settings === undefined) return undefined;
   try {
-    const { found } = await reading(options, sys, (one) => readProject(one, sys));
+    const { found, at } = await reading(options, sys, (one) => readProject(one, sys));
     const revoked = found.hosts.flatMap(({ host, isRevoked }) => (isRevoked ? [host.hostname] : []));
-    return { revoked: new Set(revoked), names: deployNames(settings, found) };
+    const ca = found.caCertificate?.info;
+    const isCaOver = ca !== undefined && ca.notAfter <= at && caStageOf(found) === 0;
+    return { revoked: new Set(revoked), names: deployNames(settings, found), isCaOver };
   } catch (error) {
     if (!(error instanceof RelaycertsError) || error.code === 'interrupted') throw error;
     return undefined;

@@ -53,14 +53,17 @@ export function nextVisits(all: readonly DeployedHost[], { failed, only }: Choic
   // What matters for each relay is the same for all clients, and the other way round.
   const [ofRelays, ofClients] = [summaryOf(relays), summaryOf(clients)];
   const isListed = relays.length > 0 && relays.every(knowsPins);
+  // Each visit brings the settings too, and with them the names of the relays.
+  const isKnown = clients.some((host) => host.seen !== undefined && !isReconfigured(host));
   const wave = (role: Role, files: VisitFiles): readonly Visit[] =>
     open
       .filter((host) => host.role === role)
       .filter((host) => {
         const peers = role === 'smtpd-server' ? ofClients : ofRelays;
         if (!keepsPeers(host, peers)) return false;
+        if (role === 'smtp-client' && !isListed && (files === 'all' || isReconfigured(host))) return false;
         if (files === 'trust') return host.seen !== undefined && !hasTrust(host);
-        return peers.trusted(host.issuer) && (role === 'smtpd-server' || isListed);
+        return peers.trusted(host.issuer) || (role === 'smtpd-server' && host.seen === undefined && !isKnown);
       })
       .map(({ hostname }) => ({ hostname, files }));
   // A relay sends inbound mail to a home, which has a table of relays: it has to know their pins first.
@@ -181,6 +184,10 @@ function summaryOf(hosts: readonly DeployedHost[]): Peers {
 /** A CA is removed only when no host uses a certificate of it any more. */
 function keepsPeers({ expected, seen }: DeployedHost, { isRenewed }: Peers): boolean {
   return isRenewed || seen === undefined || seen.authorities.every((one) => expected.authorities.includes(one));
+}
+
+function isReconfigured({ expected, seen }: DeployedHost): boolean {
+  return seen?.configuration !== expected.configuration;
 }
 
 function hasTrust({ expected, seen }: DeployedHost): boolean {

@@ -76,7 +76,7 @@ check_bundle() {
   check_pair "$key" "$certificate"
   [ "$public" = "$in_chain" ] || fail "the key in $bundle/$key does not belong to the certificate in $bundle/$chain" "$pair_hint"
   read_certificate -in "$bundle/$chain" -noout -checkend 0 >/dev/null 2>&1 ||
-    fail "the certificate in $bundle/$chain has expired" "renew it where relaycerts runs, then copy the bundle: $copy_hint"
+    fail "the certificate in $bundle/$chain has expired" "renew it where relaycerts runs, then copy the bundle: $copy_hint" expired
   # Without the system's store, which would let any public CA pass.
   for one in $purpose; do
     SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null openssl verify -CAfile "$bundle/$ca" -purpose "$one" \

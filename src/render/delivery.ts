@@ -115,4 +115,5 @@ const outcomes = [
   'route-around',
   'reload-failed',
   'key-limited',
+  'expired',
 ] as const;

@@ -243,6 +243,7 @@ save_configuration() {
   copy_without_ours >/dev/null
   mkdir -p "$saved/before"
   for file in main.cf master.cf; do copy_file "$saved/new/$file" "$saved/before/$file"; done
+  echo "$config" >"$saved/config"
   settings_of main.cf >>"$saved/settings"
   all_tokens >>"$saved/tokens"
 }

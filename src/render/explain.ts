@@ -18,6 +18,8 @@ export interface Explanation {
 export interface KnownHosts {
   readonly revoked: ReadonlySet<string>;
   readonly names: NamesToDeploy;
+  /** The CA has expired, and no other one is on its way. */
+  readonly isCaOver: boolean;
 }
 
 /** What a fault means for the hosts in the settings, if there are settings; `known` if the state here could be read. */
@@ -34,7 +36,10 @@ export function explainFault(fault: Fault, settings: Settings | undefined, known
   const other = target === here ? peer : here;
   const isTargetRelay = kind.at === 'relay' || (kind.at === 'here' ? isRelay : kind.at === 'peer' && !isRelay);
   const [, address = 'address unknown', port] = /\[([\da-fA-F.:]{2,45})\](?::(\d{1,5}))?/.exec(line) ?? [];
-  const instead = (kind.id === 'port-25' ? loopIn(fault, hosts) : undefined) ?? revokedIn(fault, here, all, revoked);
+  const instead =
+    (kind.id === 'port-25' ? loopIn(fault, hosts) : undefined) ??
+    revokedIn(fault, here, all, revoked) ??
+    (kind.id === 'expired' && known?.isCaOver === true ? findingOf('ca-expired', '') : undefined);
   if (settings !== undefined && instead !== undefined)
     return { fault, finding: instead, cure: cureLines(settings, instead, known?.names) };
   const finding = findingOf(kind.id, nameOf(target, isTargetRelay), {

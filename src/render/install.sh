@@ -8,8 +8,8 @@
 : "${host:?}" "${folder:?}" "${edited:?}" "${oldest:?}" "${active:?}" "${saved:?}" "${was_running:?}"
 : "${root_hint:?}" "${check_hint:?}"
 
-# In $saved also: settings and tokens, those our runs made in main.cf; bundle, the bundle as Postfix last read it; loaded and
-# overrides, see smtpd-server.sh.
+# In $saved also: config, the folder that our runs set up; settings and tokens, those they made in main.cf; bundle, the
+# bundle as Postfix last read it; loaded and overrides, see smtpd-server.sh.
 
 log_hint='the mail log says why'
 
@@ -22,6 +22,13 @@ find_postfix() {
     fail "Postfix cannot read its configuration: $(printf '%s\n' "$messages" | sed -n 's/^postconf: fatal: //p')" \
       "$check_hint" postfix-check
   config=$(value_of config_directory)
+  # Otherwise postfix(1) acts on all instances of the host, and fails if another one is stopped or has an error.
+  MAIL_CONFIG=$config
+  export MAIL_CONFIG
+  former=$(cat "$saved/config" 2>/dev/null) || former=$config
+  [ "$former" = "$config" ] ||
+    fail "relaycerts set up $former on $host before, and this would be $config; nothing was changed" \
+      "run the script there with that folder in its environment: MAIL_CONFIG=$former"
   # What our last run edited, this one edits too.
   for file in "$saved"/after/*; do
     case " $edited " in
@@ -37,6 +44,13 @@ find_postfix() {
 
 # The value of parameter $1, expanded. find_postfix has already printed the warnings that postconf repeats each time.
 value_of() { postconf -xh "$1" 2>/dev/null; }
+
+# The folders of the other instances of Postfix that start with this one.
+other_instances() {
+  for other in $(value_of multi_instance_directories | tr ',' ' '); do
+    [ "$(postconf -c "$other" -xh multi_instance_enable 2>/dev/null)" = no ] || echo "$other"
+  done
+}
 
 # The tables in the parameter $1, one per line; a comma or space within braces does not separate.
 tables_of() { value_of "$1" | tables_in; }
@@ -115,6 +129,8 @@ check_tools() {
   command -v openssl >/dev/null 2>&1 || fail "openssl is not installed on $host" "$(how_to_get openssl)"
   at_least "$oldest" || fail "Postfix $release is too old: $oldest or later is needed" "upgrade Postfix" postfix-old
   check_postfix || fail "postfix check finds an error in $config as it is now; nothing was changed" "$check_hint" postfix-check
+  others=$(other_instances | tr '\n' ' ')
+  [ -z "$others" ] || warn "only $config is set up; the other Postfix instances of $host stay as they are: ${others% }"
 }
 
 is_running() { postfix status >/dev/null 2>&1; }

@@ -104,7 +104,10 @@ entries() { awk 'NF { print tolower($1), $2 }' | sort; }
 
 # Postfix opens the port at the reload; if anything prevents that, only the mail log says so.
 check_active() {
-  await_listener "$port" || fail "Postfix does not listen on port $port" "$log_hint" reload-failed
+  await_listener "$port" && return
+  disabled=$(value_of master_service_disable)
+  [ -z "$disabled" ] || log_hint="main.cf says what does not start: master_service_disable = $disabled"
+  fail "Postfix does not listen on port $port" "$log_hint" reload-failed
 }
 
 # An smtpd keeps the table, the CA and the settings that it started with until its client leaves. So the connections are
@@ -156,7 +159,7 @@ end_connections() {
 # The processes that serve these ports, as "2500|2501": smtpd, a child of this Postfix's master, with the service's name
 # among its arguments.
 smtpd_processes() {
-  read -r master <"$(postconf -h queue_directory)/pid/master.pid" || return 0
+  read -r master <"$(value_of queue_directory)/pid/master.pid" || return 0
   for process in /proc/[0-9]*; do
     { read -r _ name _ parent _ <"$process/stat"; } 2>/dev/null || continue
     [ "$name $parent" = "(smtpd) $master" ] || continue

@@ -101,6 +101,8 @@ probe_postfix() {
   postconf -n 2>&1 >/dev/null | sed -n 's/^postconf: fatal: //p' | lines
   if "$(value_of daemon_directory)/master" -t 2>/dev/null; then running=no; else running=yes; fi
   section running "$running"
+  section instances
+  other_instances | lines
   section maps
   postconf -m 2>/dev/null | lines
   probe_values

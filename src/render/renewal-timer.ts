@@ -51,7 +51,9 @@ export function renderRenewalTimer(settings: Settings, hosts: readonly HostSetti
     '[Install]',
     'WantedBy=timers.target',
     'END',
-    `systemctl --user enable --now ${unit}.timer && loginctl enable-linger`,
+    `systemctl --user enable --now ${unit}.timer || exit`,
+    // Without polkit, only root may say so.
+    `loginctl enable-linger || echo "it will run only while you are logged in; as root: loginctl enable-linger $(id -un)" >&2`,
     ')',
   ];
   return [

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Renews what is due, installs it and checks it, on the machine that relaycerts runs on. It prints nothing if all is
-# well, so that cron sends a mail only otherwise; with the word `mail` it sends the mail itself, for systemd. Only one
-# runs at a time.
+# well, so that cron sends a mail only otherwise; with the word `mail` it sends the mail itself, for systemd, whose
+# journal gets it if no mail can be sent. Only one runs at a time.
 
 : "${domain:?}" "${folder:?}"
 
@@ -29,7 +29,8 @@ if said=$(work 2>&1); then
 fi
 if [ "${1-}" = mail ]; then
   printf 'Subject: relaycerts: the certificates of %s need attention\n\n%s\n' "$domain" "$said" |
-    "$(command -v sendmail || echo /usr/sbin/sendmail)" "$(id -un)"
+    "$(command -v sendmail || echo /usr/sbin/sendmail)" "$(id -un)" ||
+    printf '%s\n' "$said"
 else
   printf '%s\n' "$said"
 fi

@@ -141,6 +141,18 @@ relay_routes() {
   done
 }
 
+# Without compatibility_level 2, relay_domains has what mydestination has: that mail is delivered here, but not mail for
+# subdomains.
+warn_of_subdomains() {
+  lacks_hop "$(value_of relay_transport)" || return 0
+  tables_of parent_domain_matches_subdomains | grep -qx relay_domains || return 0
+  for name in mydestination relay_domains; do
+    tables_of "$name" | grep -qxF -e "$domain" || return 0
+  done
+  [ -z "$(route_of ".$domain")" ] || return 0
+  warn "relay_domains has $domain, so mail for its subdomains would go to the relay over another transport, and wait; take it out: postconf -e relay_domains="
+}
+
 # What transport_maps has for the domain $1, or for those above it.
 route_of() {
   key=$1
@@ -205,6 +217,7 @@ check_routes() {
     fail "$what: $(list "$kind")" \
       "give it a transport and next hop of its own, such as smtp:[host]:587 (relay_domains: in transport_maps); or, to install anyway: $force_hint" "$finding"
   done
+  warn_of_subdomains
   kept=$(printf '%s\n' "$routes" | grep -c '^keeps ') || :
   case $kept in
     0) ;;

@@ -93,10 +93,21 @@ put_back_tunnel() {
   done
 }
 
+# A service has started even if ssh ends at once. That undoes nothing: the relay may be down, and systemd tries again.
+warn_of_ended_tunnel() {
+  [ -s "$folder/$1.known_hosts" ] && has_systemd && ! systemctl is-active --quiet "$(unit_of "$1")" || return 0
+  said=$(journalctl -q -o cat -n 1 -u "$(unit_of "$1")" 2>/dev/null) || :
+  case $said in
+    *'No user exists for uid'*) said="$said; install libnss-systemd" ;;
+  esac
+  warn "ssh does not keep the tunnel to $1 open: ${said:-journalctl -u $(unit_of "$1")}"
+}
+
 # What takes the tunnel to each relay out again, also when the settings no longer name it (install.sh).
 keep_tunnel() {
   rm -rf "$saved/tunnel"
   for relay in $tunnel_relays; do
+    warn_of_ended_tunnel "$relay"
     keep_undo "tunnel.$relay" <<END
 if [ -d /run/systemd/system ] && [ -f $(unit_file_of "$relay") ]; then
   systemctl disable --now $(unit_of "$relay") >/dev/null 2>&1 || :

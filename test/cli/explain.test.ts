@@ -189,6 +189,18 @@ describe('explain after a revocation', () => {
     }
   });
 
+  it('of a host whose CA has expired too: begins with the CA', async () => {
+    cut.write('mail.log', expired);
+    const explainedIn = async (days: number): Promise<string> => {
+      const now = new Date(Date.now() + days * 86_400_000);
+      return (await cut.run(['explain', 'mail.log'], { now })).stdout;
+    };
+    expect(await explainedIn(3600)).toContain('[expired]');
+    const stdout = await explainedIn(3700);
+    expect(stdout).toContain('error    the CA has expired, and with it every certificate that it signed [ca-expired]');
+    expect(stdout).toMatch(/\n +relaycerts renew --ca\n +relaycerts renew --due\n +relaycerts deploy\n/u);
+  });
+
   it.each(['other.example.org', 'unknown'])('takes nothing for expected that %s has too', async (client) => {
     const stdout = await explained(from('laptop.example.org') + from(client));
     expect(stdout).toContain('[pin-not-listed]');

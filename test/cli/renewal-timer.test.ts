@@ -10,6 +10,7 @@ import { makeProject, type Project } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
 
 let project: Project;
+let units: string;
 beforeEach(async () => {
   project = makeProject();
   mkdirSync(join(project.home, '.local/bin'), { recursive: true });
@@ -22,7 +23,8 @@ if grep -qsx -e "$1" -e "\${3-none}" "$HOME/failing"; then echo "relaycerts: err
   );
   stub('sendmail', `{ echo "to $*"; cat; } >"$HOME/mail"`);
   const shown = succeed(await project.run(['show', '--section', 'renewal-timer'])).stdout;
-  const [make = ''] = blocksFor(shown, 'here');
+  const [make = '', , last = ''] = blocksFor(shown, 'here');
+  units = last;
   expect(shell(make).stderr).toBe('');
 });
 afterEach(() => project.remove());
@@ -69,11 +71,25 @@ describe('the renewal script', () => {
     );
   });
 
+  it('for systemd prints it, for the journal, if no mail can be sent', () => {
+    project.write('../home/failing', 'deploy\n');
+    stub('sendmail', 'exit 75');
+    const { status, stdout } = shell('sh renewal.sh mail');
+    expect([status, stdout]).toEqual([1, 'relaycerts: error: no\n']);
+  });
+
   it('does nothing while another one runs', () => {
     const { status } = shell('exec 8>renewal.lock && flock 8 && sh renewal.sh 8>&-');
     expect([status, existsSync(join(project.home, 'ran'))]).toEqual([0, false]);
     expect([shell('sh renewal.sh').status, existsSync(join(project.home, 'ran'))]).toEqual([0, true]);
   });
+});
+
+it('only root can let the timer run without a login, where polkit is missing: said with the command', () => {
+  for (const name of ['systemctl', 'loginctl']) stub(name, `echo ${name} "$*" >>"$HOME/ran"; [ ${name} = systemctl ]`);
+  const { status, stderr } = shell(`PATH=$HOME/.local/bin:$PATH\n${units}`);
+  expect([status, stderr]).toEqual([0, expect.stringMatching(/; as root: loginctl enable-linger \S+\n$/u)]);
+  expect(inHome('ran')).toMatch(/^systemctl --user enable --now \S+\.timer\nloginctl enable-linger\n$/u);
 });
 
 describe('the lines for authorized_keys', () => {

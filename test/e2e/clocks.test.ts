@@ -272,10 +272,14 @@ test('a CA that has ended: check says so, and what it prints ends in green', asy
   const desk = await project('ended', '-41d', { ca: { validDays: 40 }, certificates: { validDays: 40 } });
   await ageInto(desk, relay, home);
   const { subject } = await sendInVain();
+  expect((await desk.run('relaycerts explain mailhost', true)).stdout).toContain('[ca-expired]');
+  // Now both were seen with what has expired.
+  expect((await findAll(desk)).map(({ id }) => id)).toContain('queue-tls');
   // The CA first, then what it signed; status names the same commands.
   for (const name of ['relay CA', relay.hostname, home.hostname]) {
-    const found = await findAll(desk, '--offline');
-    const ended = found.find(({ id, message }) => id === 'state-expired' && message.includes(name));
+    const ended = (await findAll(desk, '--offline')).find(
+      ({ id, message }) => id === 'state-expired' && message.includes(name),
+    );
     const [command = ''] = /relaycerts [^,;]+/u.exec(ended?.cure.map(({ text }) => text).join() ?? '') ?? [];
     expect(command, name).toMatch(/^relaycerts renew /u);
     await desk.run(command);

@@ -4,6 +4,8 @@
 
 import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { renderProbe } from '../../src/render/script.js';
+import { parseSettings } from '../../src/settings/schema.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
 import { stockPostfix } from '../support/stock-postfix.js';
@@ -212,6 +214,20 @@ echo '# by hand' >>/media/main.cf`);
     expect([status, stdout]).toEqual([0, expect.stringMatching(/is as it was before; .*\nchanged\n$/u)]);
   });
 
+  it.concurrent.each([
+    ['as by default without compatibility_level', 'postconf -X compatibility_level', true],
+    ['with a route', set('transport_maps', 'inline:{ {.example.org=smtp:[10.0.0.5]} }'), false],
+  ])('whose relay_domains has our domain, %s', async (_what, prepare, isWarned) => {
+    const { status, stderr } = await install(`
+${set('mydestination', 'example.org, localhost')}
+${set('relay_domains', '$mydestination')}
+${prepare}
+[ ${String(isWarned)} = false ] || postconf -X relay_domains`);
+    const said =
+      'relay_domains has example.org, so mail for its subdomains would go to the relay over another transport';
+    expect([status, stderr.includes(said)]).toEqual([0, isWarned]);
+  });
+
   it("in a folder that is not root's, nothing is installed", async () => {
     const { status, stderr } = await install(`chown nobody /etc/postfix`);
     expect(stderr).toMatch(/error: \/etc\/postfix, which holds \S+, can be changed by others than root\n/u);
@@ -237,5 +253,44 @@ trap 'find /etc/postfix -name "*.relaycerts*" -o -name saved >&2' EXIT`);
     const succeeded = await Promise.all(attempts);
     expect(succeeded.filter((one) => !one).length).toBeGreaterThan(2);
     expect(succeeded.at(-1)).toBe(true);
+  });
+});
+
+describe.concurrent('a host with two instances of Postfix', () => {
+  const second = `mkdir "$top/out"
+cp /etc/postfix/main.cf /etc/postfix/master.cf "$top/out"
+printf 'multi_instance_enable = yes\\nmulti_instance_name = postfix-out\\n' >>"$top/out/main.cf"
+postconf -e multi_instance_enable=yes 'multi_instance_wrapper=$command_directory/postmulti -p --' multi_instance_directories="$top/out"
+`;
+  const stays =
+    'warning: only /etc/postfix is set up; the other Postfix instances of mailhost.example.org stay as they are: /mnt/out';
+
+  it('has the first one set up, also if the other one has an error', async () => {
+    const { status, stdout, stderr } = await install(`${second}
+echo 'queue_directory = /nonexistent' >>"$top/out/main.cf"`);
+    expect(stderr).toContain(stays);
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/is set up: .*\nchanged\n$/u)]);
+  });
+
+  it('has no other one set up later, which undo could not restore', async () => {
+    const { status, stdout, stderr } = await install(`${second}
+postconf -c "$top/out" -e queue_directory=/var/spool/postfix data_directory=/var/lib/postfix
+printf '%s\\n' "$script" | MAIL_CONFIG="$top/out" sh`);
+    expect(stderr).toContain(
+      'relaycerts set up /mnt/out on mailhost.example.org before, and this would be /etc/postfix',
+    );
+    expect([status, stdout]).toEqual([1, expect.stringMatching(/is set up: .*\n$/u)]);
+  });
+
+  it('tells check of the other one', async () => {
+    const settings = parseSettings(smallSettings(), {
+      file: '/x/settings.json',
+      home: '/root',
+      program: 'relaycerts',
+      command: 'relaycerts',
+    });
+    const [home] = settings.smtpClients;
+    const { stdout } = await install(second, renderProbe(settings, home, { keyPlace: 'here', mailDomain: undefined }));
+    expect(stdout).toContain('\n@instances\n /mnt/out\n@maps\n');
   });
 });

@@ -161,3 +161,31 @@ it('sshd uses every setting of the account, also if it is hardened for others', 
   const types = 'ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ssh-ed25519,rsa-sha2-512,rsa-sha2-256';
   expect(run(['sh', '-eu', '-c', text])).toEqual([0, `${types}\n`]);
 });
+
+it.each([
+  ['stays open', 'relayhost', 'is-active', '', ''],
+  ['has no host keys yet', 'second', '', '', ''],
+  ['ends', 'relayhost', '', 'Host key verification failed.', 'Host key verification failed.'],
+  [
+    'has a user without a name',
+    'relayhost',
+    '',
+    'No user exists for uid 61300',
+    'No user exists for uid 61300; install libnss-systemd',
+  ],
+])('home says why a tunnel that was just installed ends: one that %s', (_, relay, active, journal, wanted) => {
+  writeFileSync(join(folder, 'relayhost.known_hosts'), 'a key\n');
+  const values = 'host bundle arrived saved key tunnel_relays tunnel_hint tunnel_steps_hint'.split(' ');
+  const text = [
+    ...values.map((name) => `${name}=x`),
+    `folder=${folder} tunnel_user=tunnel`,
+    'has_systemd() { :; }',
+    `systemctl() { [ "$1" = "${active}" ]; }`,
+    `journalctl() { echo "${journal}"; }`,
+    'warn() { echo "$1"; }',
+    '. src/render/tunnel-home.sh',
+    `warn_of_ended_tunnel ${relay}`,
+  ].join('\n');
+  const said = wanted === '' ? '' : `ssh does not keep the tunnel to ${relay} open: ${wanted}\n`;
+  expect(run(['sh', '-eu', '-c', text])).toEqual([0, said]);
+});

@@ -146,6 +146,8 @@ it.each([
   [['mail transport unavailable'], ['queue-stuck']],
   [['delivery temporarily suspended: TLS is required, but our TLS engine is unavailable'], ['queue-stuck']],
   [['user unknown', 'deferred transport'], ['queue-stuck']],
+  [['Server certificate not verified'], ['queue-tls']],
+  [['delivery temporarily suspended: Cannot start TLS: handshake failure'], ['queue-tls']],
   [['elsewhere', 'connect to relayhost.example.org[192.0.2.11]:2500: Connection refused'], ['queue-deferred']],
   [['connect to lan.example.net[192.0.2.32]:25: Connection refused', 'the transport map is unavailable'], []],
 ])('mail that waits because of %j: %j', (reasons, ids) => {
@@ -164,6 +166,14 @@ it('of a host here, it is this user who may not use sudo', () => {
 it('without posttls-finger, the way out is unknown', () => {
   const [finding] = judgeState(threeHosts, relay, factsOf('@port25 example.net', ' missing'), { from: 0, to: 0 });
   expect([finding?.id, finding?.severity]).toEqual(['posttls-finger-missing', 'unknown']);
+});
+
+it('other instances of Postfix are unknown', () => {
+  const [finding, ...more] = judgeState(threeHosts, home, factsOf('@instances', ' /etc/postfix-out'), {
+    from: 0,
+    to: 0,
+  });
+  expect([finding?.id, finding?.severity, more]).toEqual(['other-instances', 'unknown', []]);
 });
 
 it('a queue that cannot be listed is unknown', () => {

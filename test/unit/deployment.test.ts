@@ -12,10 +12,12 @@ interface Has {
   readonly leaf: string;
   readonly cas: readonly string[];
   readonly table?: string;
+  /** The names of a home's relays. */
+  readonly settings?: string;
 }
 
-function seenOf({ leaf, cas, table }: Has): SeenHost {
-  return { certificate: leaf, authorities: cas, table, configuration: 'c', seen: at };
+function seenOf({ leaf, cas, table, settings = 'c' }: Has): SeenHost {
+  return { certificate: leaf, authorities: cas, table, configuration: settings, seen: at };
 }
 
 /** A host that should have `wanted`, with a certificate of `issuer`, and was seen with `has`. */
@@ -117,6 +119,28 @@ describe('the order of a deployment', () => {
   test('a different CA goes to the relays first: nobody can trust it before', () => {
     const next = { leaf: 'new', cas: ['ca9'] };
     expect(wavesOf([host('home', next, old, 'ca9'), relayOf(next, {}, 'ca9')])).toEqual(['relay', 'home']);
+  });
+
+  // The CA has a new certificate for its key: ca2 verifies the same leaves.
+  describe('a relay that is new in the settings, with a new CA certificate', () => {
+    const renewed = { cas: ['ca2'], table: 't1' };
+    const home = host('home', { ...old, ...renewed, settings: 'new relay' }, { ...old, table: 't1' }, 'ca2');
+    const added = relayOf(renewed, undefined, 'ca2', 'relay2');
+
+    test('is installed before a home hears of it', () => {
+      expect(wavesOf([home, added])).toEqual(['relay2', 'home']);
+      expect(wavesOf([home, relayOf(renewed, {}, 'ca2'), added])).toEqual(['relay2', 'relay:trust', 'home']);
+    });
+
+    test('and while it cannot be, home keeps the one that it has', () => {
+      expect(wavesOf([home, added], { failed: ['relay2'] })).toEqual([]);
+      expect(wavesOf([home, added], { only: ['home'] })).toEqual([]);
+    });
+
+    test('waits for homes that know it already', () => {
+      const knows = host('home', { ...old, cas: ['ca2'] }, old, 'ca2');
+      expect(wavesOf([knows, added])).toEqual(['home:trust', 'relay2']);
+    });
   });
 
   test('nobody waits for a host that failed', () => {

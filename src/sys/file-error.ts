@@ -56,10 +56,17 @@ function permissionHint(path: string): string {
   const other = seen.findLast(({ owner }) => owner !== uid);
   if (other !== undefined) {
     const who = other.owner === 0 ? 'root' : `uid ${other.owner}`;
-    return `it belongs to ${who}: sudo chown ${uid} ${pathWord(other.one)}`;
+    const cure = isBelowOwn(other.one, uid) ? `sudo chown ${uid} ${pathWord(other.one)}` : 'use a place of your own';
+    return `it belongs to ${who}: ${cure}`;
   }
   if (seen.length > 0) return `chmod u+rwX ${seen.map(({ one }) => pathWord(one)).join(' ')}`;
   return `see which folder above it is closed: namei -l ${pathWord(path)}`;
+}
+
+/** A folder that is below none of this user's is not for them to take: it may be /usr, or the home of somebody else. */
+function isBelowOwn(path: string, uid: number): boolean {
+  const above = dirname(path);
+  return ownerOf(above) === uid || (above !== path && isBelowOwn(above, uid));
 }
 
 function ownerOf(path: string): number | undefined {

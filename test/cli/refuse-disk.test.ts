@@ -52,7 +52,7 @@ mount -o remount,bind,rw "$PWD"
     expect(run.status, run.stderr).toBe(0);
     const readOnly: unknown = expect.stringMatching(/cannot use the lock ".*": the file system is read-only$/u);
     expect(errorsOf(run.stderr)).toEqual([readOnly, readOnly, readOnly]);
-    expect(run.stderr).toContain('nothing to make: every certificate and bundle is right');
+    expect(run.stderr).toContain('nothing to make: all is right here');
     expect(run.stderr).toContain('hint: use a file system that is writable, or remount this one');
   });
 
@@ -101,6 +101,8 @@ it.each([
 ])('a folder of uid $owner with mode $mode: refused, and the hint fixes it', async ({ owner, mode, says, hint }) => {
   if (owner === 0) await putMade(project);
   giveAll(project, stranger);
+  // As in a home; what is below nothing of the user's is not for them to take.
+  chownSync(root, stranger, stranger);
   chownSync(project.folder, owner, owner);
   chmodSync(project.folder, mode);
   if (owner === 0) rmSync(project.path(`hosts/${home}`), { recursive: true });

@@ -208,8 +208,10 @@ Then, unless second.example.org is gone:
   it.each([
     ['the only client', ['remove', 'mailhost'], 'is the only client, and the settings need one', 'relaycerts add HOST'],
     ['the only relay', ['remove', 'relayhost'], 'is the only relay, and the settings need one', 'add HOST --relay'],
+    ['inbound.home', ['remove', 'mailhost'], 'mailhost.example.org gets the inbound mail', 'name another client there'],
     ['a host that nobody knows', ['remove', 'nobody'], 'the settings have no host "nobody"', 'the hosts are'],
-  ])('refuses %s, and changes nothing', async (_, args, says, hint) => {
+  ])('refuses %s, and changes nothing', async (what, args, says, hint) => {
+    if (what === 'inbound.home') project.settings({ ...three, inbound: { home: 'mailhost' } });
     await putMade(project);
     const before = treeOf(project.folder);
     const { status, stdout, stderr } = await run(...args);

@@ -181,7 +181,8 @@ export function quotePath(path: string): string {
 
 /** The hint that restores a lost or damaged file that holds a secret; `first` is a command that makes room for it. */
 export function restoreHint(path: string, first = ''): string {
-  return `restore it from a backup: ${first}install -D -m 600 BACKUP ${pathWord(path)}`;
+  const unpack = 'unpack a file of relaycerts backup first: gpg --decrypt FILE | tar -x';
+  return `restore it from a backup: ${first}install -D -m 600 BACKUP ${pathWord(path)}; ${unpack}`;
 }
 
 /** The `code` of a Node system error (`ENOENT`), or undefined. */

@@ -7,7 +7,7 @@ import type { HostName } from '../names.js';
 import type { KeyPlace } from '../plan/bundle-names.js';
 import { homeProgramOf } from '../render/home-programs.js';
 import { renderProbe } from '../render/script.js';
-import { runOnHost, type Outcome, type ScriptRun } from '../remote/script-run.js';
+import { runOnHost, saidNothing, type Outcome, type ScriptRun } from '../remote/script-run.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { judgeConfiguration } from './host-configuration.js';
@@ -153,6 +153,11 @@ export function unseenFinding(
   outcome: Awaited<ReturnType<typeof lookAtHost>>,
 ): Finding {
   const user = ssh.isLocal ? 'this user' : ssh.user;
-  const words = outcome.kind === 'ran' ? (outcome.stderr.trim().split('\n').at(-1) ?? '') : outcome.words;
+  const words = outcome.kind === 'ran' ? lastWords(outcome) : outcome.words;
   return findingOf(unseenIds[outcome.kind], hostname, { found: outcome.kind === 'no-sudo' ? user : words });
+}
+
+function lastWords({ status, stderr }: Extract<Outcome, { readonly kind: 'ran' }>): string {
+  const said = stderr.trim();
+  return said === '' ? saidNothing(status) : (said.split('\n').at(-1) ?? '');
 }

@@ -5,7 +5,11 @@ function __relaycerts_words
     set -l current (commandline -ct)
     set -l found ($words[1] completion fish --words -- $words[2..-1] "$current" 2>/dev/null)
     if test "$found[1]" = :files
-        __fish_complete_path "$current"
+        # After --settings= too.
+        set -l flag (string match -r -- '^--[^=]*=' $current)
+        for path in (__fish_complete_path (string replace -r -- '^--[^=]*=' '' $current))
+            echo "$flag"$path
+        end
     else
         printf '%s\n' $found
     end

@@ -30,8 +30,8 @@ export function completeWords(program: Command, words: readonly string[]): Compl
   let operands = 0;
   let pending: Option | undefined;
   for (const word of words.slice(0, -1)) {
-    // bash splits --format=sh into three words.
-    if (word === '=') continue;
+    // bash splits --format=sh into three words; what follows help is a command.
+    if (word === '=' || (word === 'help' && command === program)) continue;
     if (pending !== undefined) {
       pending = undefined;
       continue;
@@ -80,7 +80,15 @@ function valuesOf(one: Option | Argument | undefined, begin: string): Completion
   if (choices !== undefined) {
     return choices.filter((word) => word.startsWith(begin)).map((word) => ({ word, about: '' }));
   }
-  return placeholder === 'file' ? 'files' : placeholder === 'host' ? 'hosts' : [];
+  if (placeholder === 'host') return 'hosts';
+  return ['file', 'folder', 'log'].includes(placeholder) ? 'files' : [];
+}
+
+/** The settings file that these words name: `--settings FILE`, and `--settings=FILE` in one word or, in bash, three. */
+export function settingsIn(words: readonly string[]): string | undefined {
+  const at = words.findIndex((word) => /^--settings(?:=|$)/u.test(word));
+  const [option = '', next, afterNext] = at === -1 ? [] : words.slice(at);
+  return option.includes('=') ? option.replace(/^[^=]*=/u, '') : next === '=' ? afterNext : next;
 }
 
 function describe(one: Option | Argument | undefined): {

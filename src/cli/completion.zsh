@@ -7,6 +7,8 @@ _relaycerts() {
   lines=("${(@f)$(${(Q)words[1]/#\~\//$HOME/} completion zsh --words -- "${(@Q)words[2,CURRENT]}" 2>/dev/null)}")
   for line in $lines; do
     if [[ $line == :files ]]; then
+      # After --settings=.
+      compset -P '--*='
       _files
       return
     fi

@@ -58,7 +58,7 @@ export function addPassphrase(program: SysCommand): void {
     });
   group
     .command('operator-password')
-    .description("set, change or remove the operator key's own password")
+    .description("change the operator key's own password; an empty one removes it")
     .examples('relaycerts passphrase operator-password')
     .runs(async (sys, options) => {
       const { changeOperatorPassword } = await import('../commands/passphrase-operator.js');

@@ -123,7 +123,7 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
         program.outputHelp();
         return;
       }
-      sys.say('there are no settings here yet; the wizard asks for them. --help: all commands');
+      sys.say('there are no settings here yet: the wizard asks (commands: --help)');
       await runWizard(sys, global);
     });
 }

@@ -6,7 +6,7 @@ import { RelaycertsError, quote } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { GlobalOptions } from '../commands/run.js';
 import type { Sys } from '../sys/sys.js';
-import { completeWords, completionScripts, renderCandidates, shells, type Shell } from './completion.js';
+import { completeWords, completionScripts, renderCandidates, settingsIn, shells, type Shell } from './completion.js';
 import type { SysCommand } from './options.js';
 
 type CompletionOptions = GlobalOptions & { readonly words: boolean };
@@ -42,8 +42,8 @@ async function printWords(
   if (found === 'files') sys.write(':files\n');
   else if (found === 'hosts') {
     const { readHostWords } = await import('../commands/host-words.js');
-    const given = words.indexOf('--settings');
-    const file = given === -1 ? undefined : words[given + 1];
+    // The shell has not expanded it yet.
+    const file = settingsIn(words)?.replace(/^~(?=\/)/u, sys.home);
     const hosts = await readHostWords(file ?? global.settings, words.at(-1) ?? '', sys);
     sys.write(renderCandidates(hosts.map((word) => ({ word, about: '' }))));
   } else sys.write(renderCandidates(found));

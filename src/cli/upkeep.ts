@@ -192,7 +192,7 @@ export function addUpkeep(program: SysCommand): void {
     .command('docker')
     .description('a folder with the files for the container of a host; "container" in the settings names its image')
     .argument('<host>', 'the host, by name')
-    .option('--output <dir>', 'the folder (default: FQDN-docker here)')
+    .option('--output <folder>', 'the folder (default: FQDN-docker here)')
     .examples('relaycerts export docker mailhost', 'relaycerts export docker relayhost --output /srv/relay')
     .runs(async (sys, options: Omit<ExportDockerOptions, 'hostname'>, hostname: string) => {
       const { exportDocker } = await import('../commands/export-docker.js');

@@ -10,7 +10,7 @@ import { describeHosts } from '../plan/describe-step.js';
 import { changeHost, type HostInventory, type Inventory } from '../plan/inventory.js';
 import type { HostStep, Step, StepOf } from '../plan/plan.js';
 import { isPinned, newThing } from '../plan/retirement.js';
-import type { Settings } from '../settings/settings.js';
+import type { KeyType, Settings } from '../settings/settings.js';
 import { hostEntry, type LedgerEntry } from '../store/ledger.js';
 import type { Progress } from '../sys/progress.js';
 import type { Sys } from '../sys/sys.js';
@@ -51,9 +51,11 @@ interface Signing {
 
 /**
  * Hosts that are made in one change: Ctrl-C keeps the completed batches. Few, because all files of a batch are in
- * memory; at most a hundred batches, because each looks at every host.
+ * memory; at most a hundred batches, because each looks at every host, which takes no time beside long RSA keys.
  */
-const batchSizeFor = (hosts: number): number => Math.max(250, Math.ceil(hosts / 100));
+export function batchSizeFor(hosts: number, keyType: KeyType): number {
+  return keyType === 'rsa-3072' || keyType === 'rsa-4096' ? 25 : Math.max(250, Math.ceil(hosts / 100));
+}
 
 /** The state before the first batch, and the CA that signs. */
 interface Beginning extends Pick<Signing, 'issuer'> {
@@ -82,7 +84,7 @@ export async function certifyInBatches<Begun extends Beginning>(
   settings: Settings,
   { steps, at, progress, begin, commit }: Batches<Begun>,
 ): Promise<Begun> {
-  const batches = batchesOf(steps, batchSizeFor(settings.smtpClients.length));
+  const batches = batchesOf(steps, batchSizeFor(settings.smtpClients.length, settings.certificates.keyType));
   progress.begin('keys and certificates', steps.length);
   let keys = generateKeys(batches[0] ?? [], progress);
   const begun = await begin();

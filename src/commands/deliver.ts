@@ -7,7 +7,7 @@ import { keyPlaceOf } from '../plan/bundle-names.js';
 import type { HostInventory } from '../plan/inventory.js';
 import type { VisitFiles } from '../plan/deployment.js';
 import { hostKeyFiles } from '../remote/host-keys.js';
-import { feedHost, runOnHost, type Outcome } from '../remote/script-run.js';
+import { feedHost, runOnHost, saidNothing, type Outcome } from '../remote/script-run.js';
 import {
   asksForVerdict,
   keptFiles,
@@ -112,7 +112,7 @@ function deliveredOf({ hostname }: HostSettings, outcome: Outcome): Delivered {
   }
   const reason = toldReason(outcome.stderr);
   const lines = `${outcome.stdout}\n${outcome.stderr}`.split('\n').filter((line) => line.trim() !== '');
-  const message = reason ?? lines.at(-1) ?? `the login ended with ${outcome.status}, and ran no script`;
+  const message = reason ?? lines.at(-1) ?? saidNothing(outcome.status);
   const id = kind === undefined && told !== undefined ? told : 'install-failed';
   const hint = reason === undefined && told === undefined ? loginHint : hintOf(hostname, outcome.stderr);
   return { kind: 'failed', id, message: `${hostname}: ${shorten(message)}`, hint };

@@ -225,7 +225,7 @@ function nothingToMake({ held, warnings }: Plan, opening: Opening | undefined, p
   if (warnings.length > 0) return 'nothing to make, but see the warnings';
   // The settings may have changed what hosts should have beside their bundles, such as a port.
   const hosts = commandText(program, ['status']);
-  return `nothing to make: every certificate and bundle is right (the hosts: ${hosts})`;
+  return `nothing to make: all is right here (the hosts: ${hosts})`;
 }
 
 function renderPlan(plan: Plan, opening: Opening | undefined, sys: Sys): string {

@@ -184,11 +184,20 @@ async function sealForHere(
   const { keyIds } = readSealedTo(passphraseFile, { from: settings.passphrase.file });
   if (present === undefined || keyIds.some((id) => !own.keyIds.includes(id))) return passphraseFile;
   const here = operatorKeyOf({ inventory: { operatorKey: present, operatorKeyPath }, sys });
-  if (here === undefined || (await readOperatorKey(here)).fingerprint === own.fingerprint) return passphraseFile;
+  const found =
+    here && (await readOperatorKey(here).catch((error: unknown) => refuseUnreadable(error, operatorKeyPath)));
+  if (here === undefined || found?.fingerprint === own.fingerprint) return passphraseFile;
   const passphrase = await openPassphraseFile(workWith(operatorKey));
   const { bytes } = await sealAgain(workWith(present), passphrase, [await operatorRecipient(here, at)]);
   sys.say(`the operator key ${operatorKeyPath} stays, and opens the passphrase file from now on`);
   return bytes;
+}
+
+/** The backup has an operator key, but the one that is there is never overwritten. */
+function refuseUnreadable(error: unknown, path: string): never {
+  if (!(error instanceof RelaycertsError)) throw error;
+  const { hint } = inTheWayError(path);
+  throw new RelaycertsError(error.code, error.message, { hint, cause: error });
 }
 
 function inTheWayError(path: string): RelaycertsError {

@@ -3,6 +3,7 @@
 
 import { RelaycertsError } from '../errors.js';
 import { answerParts } from '../json-text.js';
+import { isFormer } from '../plan/former-hosts.js';
 import type { CertifiedHost } from '../plan/inventory.js';
 import { renderHostList } from '../render/host-list.js';
 import { jsonOf, renderSh, renderText, showHost, type Shown } from '../render/host.js';
@@ -10,7 +11,7 @@ import { oneByOne } from '../pieces.js';
 import { pinsOf } from '../render/pin.js';
 import { renderRenewalTimer } from '../render/renewal-timer.js';
 import type { Format, Section } from '../render/sections.js';
-import type { Settings } from '../settings/settings.js';
+import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
 import { readCertifiedHosts } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
@@ -50,7 +51,9 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
   }
   // What is piped into a shell goes where the settings say, so nobody else may be able to write them.
   const read = async (named: Settings) => {
-    const settings = undo ? await withFormerHosts(named, options.hosts) : named;
+    const settings = await withFormerHosts(named, options.hosts);
+    const former = hostsOf(settings).find((host) => isFormer(named, host));
+    if (former !== undefined && !undo) throw formerError(former);
     return { settings, ...(await readCertifiedHosts(settings, sys)) };
   };
   const {
@@ -117,6 +120,12 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     return;
   }
   for (const one of wanted) sys.write(format === 'sh' ? renderSh(toShown(one)) : renderText(toShown(one)));
+}
+
+function formerError({ hostname }: HostSettings): RelaycertsError {
+  return new RelaycertsError('usage', `${hostname} is no longer in the settings`, {
+    hint: { run: ['show', hostname, '--undo'], before: 'to undo its configuration:' },
+  });
 }
 
 /** The number of hosts whose instructions are printed without being asked for. */

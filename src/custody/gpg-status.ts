@@ -1,6 +1,8 @@
 // gpg's output: status lines (GnuPG's doc/DETAILS) as data, and its messages to people, cleaned for an error text.
 // Nothing is decided here; gpg-failures.ts interprets failures.
 
+import type { RunResult } from '../sys/run.js';
+
 /** One status line: `[GNUPG:] WORD field field`. */
 export interface StatusLine {
   readonly word: string;
@@ -9,8 +11,7 @@ export interface StatusLine {
 
 /** The output of a run of gpg. */
 export interface GpgResult {
-  /** The exit status; null if a signal ended gpg. */
-  readonly exitStatus: number | null;
+  readonly exitStatus: RunResult['status'];
   readonly stdout: Buffer;
   readonly stderr: string;
   readonly status: readonly StatusLine[];

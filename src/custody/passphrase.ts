@@ -3,7 +3,7 @@
 // open.ts.
 
 import { randomBytes } from 'node:crypto';
-import { read } from 'node:fs';
+import { constants, fstatSync, read, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { quotePath, RelaycertsError, systemCode } from '../errors.js';
 import { Secret } from '../secret.js';
@@ -68,6 +68,7 @@ export async function readPassphraseFd(fd: number, flag = '--passphrase-fd', wha
   const buffer = Buffer.alloc(longestInput + 1);
   let length = 0;
   try {
+    if (isOurs(fd)) throw fail('not open for reading');
     for (;;) {
       const count = await readSome(fd, buffer, length);
       if (count === 0) break;
@@ -82,6 +83,31 @@ export async function readPassphraseFd(fd: number, flag = '--passphrase-fd', wha
     throw fail(code === 'EBADF' ? 'not open for reading' : `cannot be read (${code})`, error);
   } finally {
     buffer.fill(0);
+  }
+}
+
+/**
+ * True for a descriptor that nobody gave us: Node's own are of no file type, or pipes whose other end this process has
+ * too. Reading them would never end.
+ */
+function isOurs(fd: number): boolean {
+  const { mode, ino } = fstatSync(fd);
+  if ((mode & constants.S_IFMT) === 0) return true;
+  return (
+    (mode & constants.S_IFMT) === constants.S_IFIFO && ownDescriptors.some((one) => one !== fd && writesTo(one, ino))
+  );
+}
+
+/** Node opens its own first, in the lowest places that are free. */
+const ownDescriptors: readonly number[] = Array.from({ length: 64 }, (_, fd) => fd);
+
+function writesTo(fd: number, ino: number): boolean {
+  try {
+    if (fstatSync(fd).ino !== ino) return false;
+    writeSync(fd, Buffer.alloc(0));
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -5,10 +5,13 @@ import { RelaycertsError } from '../errors.js';
 import type { HostSettings } from '../settings/settings.js';
 import { streamOf, type StreamLimits } from '../sys/stream.js';
 import mailLog from './mail-log.sh';
-import { shellOn } from './script-run.js';
+import { saidNothing, shellOn } from './script-run.js';
 
 /** A log that is read once has an end, whatever the host sends. */
 const limits: StreamLimits = { octets: 8 * 2 ** 30, silentMs: 120_000, wholeMs: 3_600_000 };
+
+/** What the script says first. */
+const begun = 'relaycerts: reading the mail log';
 
 /** Lines of ssh's and the script's messages that are kept: a banner may come first. */
 const mostWords = 20;
@@ -20,17 +23,20 @@ const mostWords = 20;
 export async function* hostLog(host: HostSettings | undefined, stop: AbortSignal | undefined): AsyncGenerator<Buffer> {
   const [command, ...args] = host === undefined ? (['sh'] as const) : shellOn(host);
   const said: string[] = [];
+  let isRead = false;
   try {
     const status = yield* streamOf(command, args, {
       input: `mode=${stop === undefined ? 'once' : 'follow'}\n${mailLog}`,
       stop,
       limits: stop === undefined ? limits : undefined,
       hear: (line) => {
-        if (said.length < mostWords) said.push(line.trim());
+        if (line === begun) isRead = true;
+        else if (said.length < mostWords) said.push(line.trim());
       },
     });
-    if (status === 0 || stop?.aborted === true) return;
-    throw new RelaycertsError('tool', said.findLast((line) => line !== '') ?? `it ended with ${status}`);
+    if ((status === 0 && isRead) || stop?.aborted === true) return;
+    const ended = isRead ? `it ended with ${status ?? 'a signal'}` : saidNothing(status);
+    throw new RelaycertsError('tool', said.findLast((line) => line !== '') ?? ended);
   } catch (error) {
     if (!(error instanceof RelaycertsError)) throw error;
     const name = host?.hostname ?? 'this machine';

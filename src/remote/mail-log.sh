@@ -5,6 +5,8 @@
 
 set -u
 : "${mode:?}"
+# That it ran at all: an empty log looks like a login that runs no script.
+echo 'relaycerts: reading the mail log' >&2
 set --
 for file in "$(postconf -h maillog_file 2>/dev/null)" /var/log/mail.log /var/log/maillog /var/log/exim4/mainlog /var/log/exim/main.log; do
   # Postfix may be configured to write the file that a syslog daemon would write.

@@ -14,6 +14,10 @@ export type Outcome =
   | { readonly kind: 'ran'; readonly status: number; readonly stdout: string; readonly stderr: string }
   | { readonly kind: SshFailure | 'slow'; readonly words: string };
 
+/** The words for a login that ended and said nothing, as a shell that runs no commands does. */
+export const saidNothing = (status: number | null): string =>
+  `the login ended with ${status ?? 'a signal'}, and ran no script`;
+
 export interface ScriptRun {
   readonly script: string;
   /** Seconds for everything, including the connection. */
@@ -71,7 +75,10 @@ async function outcomeOf(
     });
   }
   const { status, stderr } = result;
-  if (status === null) return { kind: 'slow', words: String(options.timeoutMs / 1000) };
+  if (status === 'late') return { kind: 'slow', words: String(options.timeoutMs / 1000) };
+  if (status === null) {
+    return { kind: 'ran', status: 1, stdout: result.stdout.toString(), stderr: `${stderr}\n${command} was killed` };
+  }
   const failure = sshFailureOf(status, stderr);
   return failure ?? { kind: 'ran', status, stdout: result.stdout.toString(), stderr };
 }

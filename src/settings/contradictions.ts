@@ -6,6 +6,7 @@ import { dirname, isAbsolute, resolve } from 'node:path';
 import { quote } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
 import type { Path, Words } from './kinds.js';
+import { formatPath, items, member, resolvePath } from './raw-value.js';
 
 /** One problem between values, reported at the later of the two. */
 export interface Contradiction extends Words {
@@ -15,19 +16,6 @@ export interface Contradiction extends Words {
 interface Named {
   readonly path: Path;
   readonly name: HostName;
-}
-
-/** `smtpClients[2].hostname` */
-export function formatPath(path: Path): string {
-  return path
-    .map((part) => (typeof part === 'number' ? `[${String(part)}]` : `.${String(part)}`))
-    .join('')
-    .replace(/^\./, '');
-}
-
-/** A path as written in the settings: `~/` is the home folder, anything else is relative to the settings' folder. */
-export function resolvePath(path: string, folder: string, home: string): string {
-  return path.startsWith('~/') ? resolve(home, path.slice(2)) : resolve(folder, path);
 }
 
 /** All contradictions in a settings file's JSON value; `domain` is undefined if the file has no valid one. */
@@ -49,18 +37,10 @@ export function findContradictions(
     ...findInboundContradictions(value, domain),
     ...findContainerContradictions(value, domain),
     ...findPortTwins(value),
+    ...findMachineTwins(value, placeOf),
     ...findIdleKeys(value),
     ...findBadPassphrasePath(member(passphrase, 'file'), context),
   ];
-}
-
-/** An own member of a JSON object, or undefined. */
-export function member(value: unknown, key: string): unknown {
-  return typeof value === 'object' && value !== null ? Object.getOwnPropertyDescriptor(value, key)?.value : undefined;
-}
-
-function items(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
 }
 
 /** The hostname and altNames of every host, if they are valid names; all hostnames first. */
@@ -251,6 +231,20 @@ function findPortTwins(value: unknown): readonly Contradiction[] {
 
 const isSpamhaus = (list: unknown): boolean => typeof list === 'string' && /\.spamhaus\.org(?:=|$)/iu.test(list);
 const isPostfix = (client: unknown): boolean => (member(client, 'program') ?? 'postfix') === 'postfix';
+
+/** A machine has one Postfix, and each host's script would replace what that of the other set up. */
+function findMachineTwins(value: unknown, placeOf: (path: Path) => string): readonly Contradiction[] {
+  const here = (['smtpdServers', 'smtpClients'] as const).flatMap((key) =>
+    items(member(value, key)).flatMap((host, index) =>
+      member(host, 'local') === true && member(host, 'container') === undefined && isPostfix(host)
+        ? [[key, index, 'local']]
+        : [],
+    ),
+  );
+  const [first = []] = here;
+  const what = `is true already at ${placeOf(first)}, and this machine has one Postfix`;
+  return here.slice(1).map((path) => ({ path, what, hint: 'remove one of the two' }));
+}
 
 /** What would change nothing, although it looks as if it did. */
 function findIdleKeys(value: unknown): readonly Contradiction[] {

@@ -48,6 +48,11 @@ export async function removeHostFrom(
       hint: { run: ['add', 'HOST', ...option], before: 'add another one first:' },
     });
   }
+  if (settings.inbound?.home === hostname) {
+    throw new RelaycertsError('usage', `${hostname} gets the inbound mail: inbound.home names it in the settings`, {
+      hint: 'first name another client there, or remove the key "inbound"',
+    });
+  }
   const order = [...hosts.keys()].filter((index) => hosts[index]?.hostname !== hostname);
   return editList(settings, role, context, {
     list: (text) => arrangeList(text, [lists[role]], order),

@@ -19,15 +19,15 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Octets of standard output, if it may be more than 16 MiB. */
   readonly mostOutput?: number;
-  /** Milliseconds after which the child is ended; its status is null then. */
+  /** Milliseconds after which the child is ended; its status is 'late' then. */
   readonly timeoutMs?: number;
   /** What the child inherits in place of this process's environment and folder. */
   readonly inherited?: { readonly env: Readonly<Record<string, string>>; readonly cwd: string };
 }
 
 export interface RunResult {
-  /** The exit status; null if a signal ended the child. */
-  readonly status: number | null;
+  /** The exit status; null if a signal ended the child, 'late' if it took too long. */
+  readonly status: number | 'late' | null;
   readonly stdout: Buffer;
   readonly stderr: string;
   /** What the child wrote to file descriptor 3. */
@@ -60,7 +60,12 @@ export const run: Run = (command, args, options) =>
       end();
       reject(reason);
     };
-    const timer = options.timeoutMs === undefined ? undefined : setTimeout(end, options.timeoutMs);
+    let isLate = false;
+    const late = (): void => {
+      isLate = true;
+      end();
+    };
+    const timer = options.timeoutMs === undefined ? undefined : setTimeout(late, options.timeoutMs);
     const stop = (): void => {
       fail(
         new RelaycertsError('tool', `${command} was stopped: it wrote more than ${mostOutput} octets`, {
@@ -75,7 +80,7 @@ export const run: Run = (command, args, options) =>
     child.on('close', (status) => {
       clearTimeout(timer);
       resolve({
-        status,
+        status: isLate ? 'late' : status,
         stdout: Buffer.concat(stdout),
         stderr: Buffer.concat(stderr).toString(),
         statusText: Buffer.concat(statusText).toString(),

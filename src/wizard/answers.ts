@@ -2,7 +2,7 @@
 // so does a value that the settings already have, even if only by default. Nothing here asks, reads or writes.
 
 import { completeHostName, type HostName, type SshUser } from '../names.js';
-import { member } from '../settings/contradictions.js';
+import { member } from '../settings/raw-value.js';
 import { arrangeList, setValue } from '../settings/edit.js';
 import { membersOf } from '../settings/jsonc.js';
 import type { HostSettings, KeyType, MailProgram, Settings } from '../settings/settings.js';

@@ -4,7 +4,8 @@
 
 import { RelaycertsError } from '../errors.js';
 import { completeHostName, parseHostName, type HostName } from '../names.js';
-import { findContradictions, formatPath } from '../settings/contradictions.js';
+import { findContradictions } from '../settings/contradictions.js';
+import { formatPath } from '../settings/raw-value.js';
 import { membersOf } from '../settings/jsonc.js';
 import { buildSchema } from '../settings/file.js';
 import { readKind } from '../settings/kinds.js';

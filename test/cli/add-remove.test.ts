@@ -208,8 +208,10 @@ Then, unless second.example.org is gone:
   it.each([
     ['the only client', ['remove', 'mailhost'], 'is the only client, and the settings need one', 'relaycerts add HOST'],
     ['the only relay', ['remove', 'relayhost'], 'is the only relay, and the settings need one', 'add HOST --relay'],
+    ['inbound.home', ['remove', 'mailhost'], 'mailhost.example.org gets the inbound mail', 'name another client there'],
     ['a host that nobody knows', ['remove', 'nobody'], 'the settings have no host "nobody"', 'the hosts are'],
-  ])('refuses %s, and changes nothing', async (_, args, says, hint) => {
+  ])('refuses %s, and changes nothing', async (what, args, says, hint) => {
+    if (what === 'inbound.home') project.settings({ ...three, inbound: { home: 'mailhost' } });
     await putMade(project);
     const before = treeOf(project.folder);
     const { status, stdout, stderr } = await run(...args);
@@ -291,7 +293,10 @@ describe('a host that only the ledger knows', () => {
 
   it('has no instructions but its undo', async () => {
     const { status, stderr } = await run('show', gone);
-    expect([status, stderr]).toEqual([2, expect.stringContaining('the settings have no host')]);
+    expect([status, stderr]).toEqual([
+      2,
+      expect.stringMatching(/no longer in the settings\n.*: relaycerts show \S+ --undo\n$/u),
+    ]);
   });
 });
 

@@ -14,7 +14,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sealBytes } from '../../src/custody/seal.js';
 import { Secret } from '../../src/secret.js';
@@ -381,14 +381,18 @@ describe('restore', () => {
     expectNothing();
   });
 
-  it('leaves another passphrase file unchanged, and restores nothing', async () => {
+  it.each([
+    [passphraseName, /passphrase\.gpg" exists with other content/u],
+    [operatorName, /operator-key\.asc" is not an armored OpenPGP private key/u],
+  ])('leaves another %s unchanged, and restores nothing', async (name, message) => {
     await putMade(project);
     succeed(backup());
-    const sealed = join(other.home, passphraseName);
-    writeFileSync(sealed, 'of another project', { mode: 0o600 });
+    const found = join(other.home, name);
+    mkdirSync(dirname(found), { recursive: true, mode: 0o700 });
+    writeFileSync(found, 'of another project', { mode: 0o600 });
     const refused = restore();
-    expectError(refused, 1, /passphrase\.gpg" exists with other content/u, /: mv \S+ \S+\.other$/u);
-    expect(readFileSync(sealed, 'utf8')).toBe('of another project');
+    expectError(refused, 1, message, /: mv \S+ \S+\.other$/u);
+    expect(readFileSync(found, 'utf8')).toBe('of another project');
     expect(readdirSync(other.folder)).toEqual(['.relaycerts.lock']);
     const [line = ''] = /mv \S+ \S+/u.exec(refused.stderr) ?? [];
     execFileSync('sh', ['-c', line]);

@@ -3,6 +3,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { makeProject, smallSettings, type Project } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
@@ -48,7 +49,15 @@ describe('what fits', () => {
     ['fingerprint a.pem ', [':files']],
     ['--settings ', [':files']],
     ['--settings settings.json show off', ['office']],
+    ['--settings=settings.json show off', ['office']],
+    ['--settings = settings.json show off', ['office']],
     ['--settings nowhere.json show ', []],
+    ['--settings ~/s.json show ath', ['athome2', 'athome']],
+    ['help ren', ['renew']],
+    ['help export p', ['p12']],
+    ['explain ', [':files']],
+    ['adopt ', [':files']],
+    ['export ansible --output ', [':files']],
     ['passphrase sh', ['show']],
     ['passphrase show ', []],
     ['passphrase nothing ', []],
@@ -59,6 +68,8 @@ describe('what fits', () => {
     ['make --ag', ['--again']],
     ['make --again m', ['mailhost']],
   ])('after "%s"', async (line, wanted) => {
+    const athome = smallSettings({ smtpClients: [{ hostname: 'athome' }], smtpdServers: [{ hostname: 'athome2' }] });
+    writeFileSync(join(project.home, 's.json'), JSON.stringify(athome));
     expect(await wordsAfter(...line.split(' '))).toEqual(wanted);
   });
 
@@ -121,6 +132,7 @@ describe.each(['bash', 'zsh', 'fish'] as const)('%s', (shell) => {
       ['relaycerts show --section rsy', '[show] [--section] [rsync]'],
       ['relaycerts show off', '[show] [office]'],
       ['relaycerts sign requ', '[sign] [request.csr.pem]'],
+      ['relaycerts --settings=requ', '[--settings=request.csr.pem]'],
     ] as const) {
       terminal.type(typed);
       terminal.press('Tab', 'Enter');

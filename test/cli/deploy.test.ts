@@ -5,12 +5,26 @@ import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deploy } from '../../src/commands/deploy.js';
+import type { DeployOptions } from '../../src/commands/deployment.js';
 import { noteAsInstalled } from '../support/installed.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
 
 let project: Project;
+/** The options of a plain deploy. */
+const everything = (): DeployOptions => ({
+  hosts: [],
+  dryRun: false,
+  yes: false,
+  undo: false,
+  forceRoutes: false,
+  parallel: 8,
+  canary: undefined,
+  maxFailures: 10,
+  settings: project.path('settings.json'),
+  json: false,
+});
 beforeEach(async () => {
   project = makeProject();
   await putMade(project);
@@ -98,16 +112,25 @@ describe('deploy', () => {
     );
   });
 
-  it('says in words that a visit took too long', async () => {
+  it.each([
+    ['exec sleep 1000', 20, 'it took longer than 10 minutes, and was stopped'],
+    ['kill -9 $$', 600_000, 'ssh was killed'],
+    ['exit 0', 600_000, 'the login ended with 0, and ran no script'],
+  ])('says in words why a visit failed: %s', async (script, timeoutMs, words) => {
     const ssh = join(project.folder, '../bin/ssh');
-    // As the time limit ends it.
-    writeFileSync(ssh, '#!/bin/sh\nkill -9 $$\n');
+    writeFileSync(ssh, `#!/bin/sh\n${script}\n`);
     chmodSync(ssh, 0o755);
-    const { status, stderr } = await project.run(['deploy', 'relayhost', '--yes']);
-    expect([status, stderr]).toEqual([
-      1,
-      expect.stringContaining('warning: relayhost.example.org: it took longer than 10 minutes, and was stopped\n'),
-    ]);
+    const sys = project.sys();
+    const warned: string[] = [];
+    await deploy(
+      { ...everything(), hosts: ['relayhost'], yes: true },
+      {
+        ...sys,
+        run: (command, args, options) => sys.run(command, args, { ...options, timeoutMs }),
+        warn: (message) => void warned.push(message),
+      },
+    );
+    expect(warned).toContain(`relayhost.example.org: ${words}`);
   });
 
   it('--undo names the hosts in the order in which it visits them, and what stays there', async () => {
@@ -136,9 +159,10 @@ describe('deploy', () => {
 
   it('answered with no, changes nothing and says so', async () => {
     const sys = { ...project.sys(), interactive: true, confirm: () => Promise.resolve(false) };
-    const options = { hosts: [], dryRun: false, yes: false, undo: false, forceRoutes: false, parallel: 8 };
-    const all = { ...options, canary: undefined, maxFailures: 10, settings: project.path('settings.json'), json: true };
-    await expect(deploy(all, sys)).rejects.toMatchObject({ code: 'interrupted', message: 'no host was changed' });
+    await expect(deploy({ ...everything(), json: true }, sys)).rejects.toMatchObject({
+      code: 'interrupted',
+      message: 'no host was changed',
+    });
   });
 });
 

@@ -216,7 +216,7 @@ describe('explain after a revocation', () => {
 
 describe('explain HOST', () => {
   it('reads the log there, by a script that ssh runs', () => {
-    putSsh(`echo "$*" > asked\ncat > script\ncat mail.log`);
+    putSsh(`echo "$*" > asked\ncat > script\necho 'relaycerts: reading the mail log' >&2\ncat mail.log`);
     const { status, stdout } = runWithSsh('relayhost');
     expect(stdout).toContain('relayhost.example.org: 3 faults; 6 lines');
     expect(status).toBe(3);
@@ -233,6 +233,13 @@ describe('explain HOST', () => {
       1,
       'relaycerts: error: cannot read the mail log of relayhost.example.org: root@relayhost.example.org: Permission denied (publickey).',
     ]);
+  });
+
+  it.each(['', 'echo Last login: today'])('takes a login that runs no script for no log: "%s"', (script) => {
+    putSsh(`cat > script\n${script}`);
+    const { status, stdout, stderr } = runWithSsh('relayhost');
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toContain('relayhost.example.org: the login ended with 0, and ran no script\n');
   });
 });
 

@@ -170,6 +170,13 @@ describe('the password', () => {
     expectError(project.spawn(['export', 'p12', 'mailhost', '--password-fd', '99']), 2, /not open for reading/u, /./u);
   });
 
+  it.each([4, 6, 8])("is not waited for on descriptor %d, which is Node's own if nothing was redirected", (fd) => {
+    const args = [program, 'export', 'p12', 'mailhost', '--password-fd', String(fd)];
+    const options = { cwd: project.folder, env: { HOME: project.home }, encoding: 'utf8', timeout: 120_000 } as const;
+    const { status, stderr } = spawnSync(process.execPath, args, options);
+    expect([status, stderr]).toEqual([2, expect.stringContaining(`--password-fd ${fd}: not open for reading`)]);
+  });
+
   it('may be in any alphabet, with a warning that Java cannot open it', () => {
     const result = project.spawn(['export', 'p12', 'mailhost', '--password-fd', '0'], { input: 'päss \u{1f511}' });
     expect(result.status).toBe(0);

@@ -54,6 +54,11 @@ describe('check', () => {
     expect(stdout).toContain('Postfix is not installed on mailhost.example.org');
   });
 
+  it('says so if the login ran no script', async () => {
+    const { stdout } = await withHosts('exit 0', 'check', 'mailhost');
+    expect(stdout).toContain('did not finish: the login ended with 0, and ran no script [probe-failed]');
+  });
+
   it('goes on with what needs no ssh if there is none', async () => {
     mkdirSync(join(project.home, 'empty'));
     const { stdout, stderr, status } = await project.run(['check', '--json'], {
@@ -261,6 +266,6 @@ describe('deploy', () => {
 it('a child that is out of time ends, whatever it has started', async () => {
   const begun = Date.now();
   const { status } = await run('sh', ['-c', 'sleep 900 & sleep 900'], { timeoutMs: 100 });
-  expect(status).toBeNull();
+  expect(status).toBe('late');
   expect(Date.now() - begun).toBeLessThan(240_000);
 });

@@ -280,7 +280,7 @@ describe('nothing opens it', () => {
       () => open(toOpen, { run: stranger.run }),
       'passphrase',
       /^"\/home\/u\/\.p\.gpg" is encrypted to [0-9A-F]{16}, and GnuPG has the secret key of none of them, and the operator key "\/home\/u\/operator-key\.asc" is missing$/u,
-      /^restore it from a backup: install -D -m 600 BACKUP \/home\/u\/operator-key\.asc;/u,
+      /^restore it from a backup: install -D -m 600 BACKUP \/home\/u\/operator-key\.asc; unpack a file of relaycerts backup first: gpg --decrypt FILE \| tar -x;/u,
       secrets,
     );
   });

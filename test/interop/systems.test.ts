@@ -159,6 +159,7 @@ mode=once sh -c "$mail_log"
     ...missing('install it: pkg install postfix'),
     'with none:',
     ...missing('install the package postfix, which may have another name there'),
+    'reading the mail log',
     'everything',
   ]);
   expect(status).toBe(0);

@@ -233,6 +233,19 @@ export const badSettings: readonly BadSettings[] = [
   relay('null for a port', { port: null }, 'port', 'from 1 to 65535: null'),
   relay('ssh port 0', { sshPort: 0 }, 'sshPort', 'from 1 to 65535: 0'),
   relay('local in words', { local: 'yes' }, 'local', 'must be true or false: "yes"'),
+  row(
+    'a relay and a home on this machine',
+    {
+      smtpdServers: [{ hostname: 'relayhost', local: true }],
+      smtpClients: [
+        { hostname: 'mailhost', local: true },
+        { hostname: 'other', program: 'msmtp', local: true },
+      ],
+    },
+    'smtpClients[0].local',
+    'is true already at smtpdServers[0].local, and this machine has one Postfix',
+    'cross-check',
+  ),
   relay('local as a number', { local: 1 }, 'local', 'must be true or false: 1'),
   relay('log level 5', { tlsLogLevel: 5 }, 'tlsLogLevel', 'from 0 to 4: 5'),
   ...[

@@ -35,7 +35,9 @@ describe('a relay without an address', () => {
     const reports = await checkRelay(nowhere, { ...work, otherAddresses: [] });
     expect(reports.map(({ findings }) => idsOf(findings))).toEqual([['name-not-found']]);
     const [message] = reports.flatMap(({ findings }) => findings.map((one) => one.message));
-    expect(message).toMatch(/^no address of \S+ was found in DNS: the (?:look-up found none|name server does not answer)$/u);
+    expect(message).toMatch(
+      /^no address of \S+ was found in DNS: the (?:look-up found none|name server does not answer)$/u,
+    );
   });
 });
 

@@ -199,14 +199,17 @@ describe("the system's errors", () => {
     const inner = join(folder, 'closed/inner/file');
     if (process.geteuid?.() !== 0) chmodSync(join(folder, 'closed'), 0o000);
     const script = `const { fileError } = await import(${JSON.stringify(outfile)});
-console.log(fileError(Object.assign(new Error('x'), { code: 'EACCES' }), 'read', ${JSON.stringify(inner)}).hint);`;
+for (const path of [${JSON.stringify(inner)}, '/usr/x'])
+  console.log(fileError(Object.assign(new Error('x'), { code: 'EACCES' }), 'read', path).hint);`;
     const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
       cwd: folder,
       encoding: 'utf8',
       ...(process.geteuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}),
     });
     chmodSync(join(folder, 'closed'), 0o700);
-    expect([stdout, stderr]).toEqual([`see which folder above it is closed: namei -l ${inner}\n`, '']);
+    // /usr is not for a user to take.
+    const hints = `see which folder above it is closed: namei -l ${inner}\n"/usr" belongs to root: use a file or folder of your own, or run the command as root\n`;
+    expect([stdout, stderr]).toEqual([hints, '']);
   });
 
   it('anything else passes as it is', () => {

@@ -1,6 +1,7 @@
 // What long work shows: nothing at first, then a bar on a terminal, or a line every ten seconds in a log.
 
 import { expect, it } from 'vitest';
+import { batchSizeFor } from '../../src/commands/certify.js';
 import { makeProgress } from '../../src/sys/progress.js';
 
 /** The output for `count` of 1000 parts, each of which takes this many seconds. */
@@ -48,4 +49,9 @@ it('is a line every ten seconds in a log', async () => {
     'keys: 60 of 1000, 2.0/s, 8 min left',
   ]);
   expect((await shown(false, 60, 1))[0]).toBe('keys: 1 of 1000, 1.0/min, 16.6 h left');
+});
+
+it('keeps what is done: a batch of long RSA keys takes a minute, not many', () => {
+  expect(batchSizeFor(10_000, 'rsa-4096')).toBe(25);
+  expect([40, 10_000, 50_000].map((hosts) => batchSizeFor(hosts, 'ecdsa-p256'))).toEqual([250, 250, 500]);
 });

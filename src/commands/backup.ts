@@ -33,6 +33,11 @@ export interface BackupOptions extends CaOptions {
 
 /** @throws settings, usage, contradiction, recipient, passphrase, tool, files, permissions, interrupted */
 export async function backup(options: BackupOptions, sys: Sys): Promise<void> {
+  if (options.file === '-') {
+    throw new RelaycertsError('usage', 'a backup is proven where it was written, so not on standard output', {
+      hint: { run: ['backup', 'FILE'] },
+    });
+  }
   const path = resolve(sys.cwd, options.file);
   const given = options.passphraseFd === undefined ? undefined : await readPassphraseFd(options.passphraseFd);
   const { settings, found: inventory, at } = await reading(options, sys, (one) => readProject(one, sys), true);

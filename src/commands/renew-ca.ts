@@ -4,7 +4,7 @@
 import { parseCertificate, type CertificateInfo } from '../certificate/certificate.js';
 import { checkLeaf, type CertificateFinding } from '../certificate/verify.js';
 import { openPassphraseFile } from '../custody/passphrase-file.js';
-import { RelaycertsError, commandText, type Hint, type Problem, howMany } from '../errors.js';
+import { RelaycertsError, commandText, howMany, type Hint, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import { curedByRenewal } from '../plan/ca-problems.js';
 import { caStageOf } from '../plan/ca-rekey.js';

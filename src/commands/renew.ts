@@ -1,7 +1,7 @@
 // `relaycerts renew`: new certificates for the same keys, so that pins stay; with --rekey for new keys, and then the
 // old pin stays listed beside the new one until `relaycerts retire`.
 
-import { RelaycertsError, listSome, type Problem, howMany } from '../errors.js';
+import { RelaycertsError, howMany, listSome, type Problem } from '../errors.js';
 import type { Issuer } from '../issue/x509.js';
 import type { HostName } from '../names.js';
 import { caStageOf, renewCaArgs } from '../plan/ca-rekey.js';

@@ -29,7 +29,9 @@ export async function undoAll(
   if (left.length > 0) sys.warn(`stop them by hand, because they run in containers: ${listSome(left)}`);
   const visits = hosts.map(({ host: { hostname } }) => ({ hostname, files: 'all' }) as const);
   const kept = `keys and certificates stay there: rm -r ${pathWord(settings.postfix.directory)}\n`;
-  const plan = `to undo: ${listSome(visits.map(({ hostname }) => hostname))}\n${kept}`;
+  const isNamed = hosts.some(({ host }) => !isFormer(deployment.written, host));
+  const again = isNamed ? 'the next deploy, by hand or by the renewal timer, installs what the settings name\n' : '';
+  const plan = `to undo: ${listSome(visits.map(({ hostname }) => hostname))}\n${kept}${again}`;
   warnOfSenders(deployment, hosts);
   if (!(await isAgreed(deployment, visits, plan))) return undefined;
   sys.progress.begin('hosts', hosts.length);

@@ -5,7 +5,7 @@ import { caFlaws } from '../certificate/ca-flaws.js';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { keyTypeOfSpki } from '../certificate/public-key.js';
 import { checkCa } from '../certificate/verify.js';
-import { listSome, timeText, type Command, type Problem, howMany } from '../errors.js';
+import { howMany, listSome, timeText, type Command, type Problem } from '../errors.js';
 import type { Settings } from '../settings/settings.js';
 import { caProblems, isNextCaUseless } from './ca-problems.js';
 import { caStageOf, isOfFormerCa, renewCaArgs } from './ca-rekey.js';

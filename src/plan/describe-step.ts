@@ -1,7 +1,7 @@
 // The steps of a plan in words, for --dry-run and for progress. A step says what will be made and where; plan.ts has
 // the reasons.
 
-import { quote, howMany } from '../errors.js';
+import { howMany, quote } from '../errors.js';
 import type { CertificateStep } from './host-step.js';
 import type { HostStep, Step } from './plan.js';
 

@@ -4,7 +4,7 @@
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { isKeyOf } from '../certificate/private-key.js';
 import { checkLeaf, type CertificateFindingCode } from '../certificate/verify.js';
-import { commandText, listSome, renderHint, type Command, type Problem, howMany } from '../errors.js';
+import { commandText, howMany, listSome, renderHint, type Command, type Problem } from '../errors.js';
 import { agoText } from './ago.js';
 import { caStageOf, isOfFormerCa, renewCaArgs, signerOf } from './ca-rekey.js';
 import { whyNotYet } from './ca-status.js';

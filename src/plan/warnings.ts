@@ -2,7 +2,7 @@
 // does.
 
 import { join } from 'node:path';
-import { commandText, quotePath, timeText, type Problem, howMany } from '../errors.js';
+import { commandText, howMany, quotePath, timeText, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import { nameFile } from '../settings/schema.js';
 import { hostsOf, type Role, type Settings, type TableType } from '../settings/settings.js';

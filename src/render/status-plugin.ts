@@ -1,7 +1,7 @@
 // `status --format nagios`: one line and an exit code, as Nagios, Icinga and similar programs expect from a plugin
 // (Monitoring Plugins Development Guidelines). The line has a maximum length, however many hosts there are.
 
-import { listSome, type Problem, howMany } from '../errors.js';
+import { howMany, listSome, type Problem } from '../errors.js';
 import { needsCare, type CertificateStatus } from '../plan/status.js';
 import type { State } from '../plan/states.js';
 import { countStates } from './status.js';

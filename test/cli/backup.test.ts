@@ -196,7 +196,8 @@ describe('backup', () => {
     const before = readFileSync(project.path('b.gpg'));
     expectError(backup(), 1, /b\.gpg" exists and is not overwritten/u, /name another file: relaycerts backup FILE/u);
     expect(readFileSync(project.path('b.gpg'))).toEqual(before);
-    expect(readdirSync(project.folder).filter((name) => name.includes('b.gpg'))).toEqual(['b.gpg']);
+    expectError(backup('-'), 2, /so not on standard output/u, /hint: relaycerts backup FILE/u);
+    expect(readdirSync(project.folder).filter((name) => name.includes('b.gpg') || name === '-')).toEqual(['b.gpg']);
   });
 
   it("is not made if the CA's key does not open from it", async () => {

@@ -136,7 +136,7 @@ describe('deploy', () => {
   it('--undo names the hosts in the order in which it visits them, and what stays there', async () => {
     const { stdout } = succeed(await project.run(['deploy', '--undo', '--dry-run']));
     expect(stdout).toBe(
-      'to undo: mailhost.example.org, relayhost.example.org\nkeys and certificates stay there: rm -r /etc/postfix/relaycerts/example.org\n',
+      'to undo: mailhost.example.org, relayhost.example.org\nkeys and certificates stay there: rm -r /etc/postfix/relaycerts/example.org\nthe next deploy, by hand or by the renewal timer, installs what the settings name\n',
     );
   });
 

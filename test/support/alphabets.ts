@@ -235,7 +235,7 @@ export const textKeys: readonly TextKey[] = [
     key: 'passphrase.recipients',
     filler: 'alice@example.org',
     settings: (name) => within('passphrase', 'recipients')([name]),
-    ascii: [/^[!-,.-~]$/, /^[ -~]$/, /^[!-~]$/],
+    ascii: [/^[!-#%-,.-}]$/, /^[ -~]$/, /^[!-~]$/],
     beyond: printable,
   },
   words('postfix', 'directory', '/etc/relaycerts', [none, /^[A-Za-z0-9._/-]$/, /^[A-Za-z0-9._/-]$/]),

@@ -17,7 +17,7 @@ export interface Tries {
   /** '' is the null sender. */
   readonly sender: string;
   readonly recipients: readonly string[];
-  /** It cannot be accepted, so its log lines have to show that it is a trial. */
+  /** A recipient will be refused, so the log lines of the other side have to show that it is a trial. */
   readonly isTrial: boolean;
 }
 

@@ -36,7 +36,8 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
     const { isHost, isMade } = madeFiles(settings, layout);
     const bundles = (await listFolder(layout.hostsFolder)).filter(isHost).map((name) => join(layout.hostsFolder, name));
     const folders = [...bundles, ...foldersOf(layout).toReversed()];
-    const found = await Promise.all(folders.map((folder) => filesIn(folder, folders, isMade)));
+    const all = new Set(folders);
+    const found = await Promise.all(folders.map((folder) => filesIn(folder, all, isMade)));
     const sealed = options.all ? await sealedFiles(settings, layout, sys) : [];
     const removes = [...found.flatMap(({ ours }) => ours), ...sealed];
     for (const [at, folder] of folders.entries()) sayStrange(folder, found[at]?.strange ?? [], sys);
@@ -88,15 +89,21 @@ function listFiles(paths: readonly string[], { hostsFolder }: Layout, sys: Sys):
   return [...counts].map(([folder, count]) => `${shownPath(folder, sys)}/: ${howMany(count, 'file')}\n`).join('');
 }
 
+/** The files in a folder: those that make makes, and the others. `folders` are none of them. */
 async function filesIn(
   folder: string,
-  folders: readonly string[],
+  folders: ReadonlySet<string>,
   isMade: MadeFiles['isMade'],
 ): Promise<{ readonly ours: readonly string[]; readonly strange: readonly string[] }> {
-  const paths = (await listFolder(folder)).map((name) => join(folder, name)).filter((path) => !folders.includes(path));
   const ours: string[] = [];
-  for (const path of paths) if (isMade(path) && lookAt(path)?.kind === 'file') ours.push(path);
-  return { ours, strange: paths.filter((path) => !ours.includes(path)) };
+  const strange: string[] = [];
+  for (const name of await listFolder(folder)) {
+    const path = join(folder, name);
+    if (folders.has(path)) continue;
+    if (isMade(path) && lookAt(path)?.kind === 'file') ours.push(path);
+    else strange.push(path);
+  }
+  return { ours, strange };
 }
 
 function sayStrange(folder: string, strange: readonly string[], sys: Sys): void {

@@ -3,7 +3,6 @@
 
 import { RelaycertsError } from '../errors.js';
 import { answerParts } from '../json-text.js';
-import { isFormer } from '../plan/former-hosts.js';
 import type { CertifiedHost } from '../plan/inventory.js';
 import { renderHostList } from '../render/host-list.js';
 import { jsonOf, renderSh, renderText, showHost, type Shown } from '../render/host.js';
@@ -52,7 +51,8 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
   // What is piped into a shell goes where the settings say, so nobody else may be able to write them.
   const read = async (named: Settings) => {
     const settings = await withFormerHosts(named, options.hosts);
-    const former = hostsOf(settings).find((host) => isFormer(named, host));
+    const standing = new Set(hostsOf(named).map(({ hostname }) => hostname));
+    const former = hostsOf(settings).find(({ hostname }) => !standing.has(hostname));
     if (former !== undefined && !undo) throw formerError(former);
     return { settings, ...(await readCertifiedHosts(settings, sys)) };
   };

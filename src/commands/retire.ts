@@ -2,6 +2,7 @@
 // because nobody can make it again. No key is needed.
 
 import type { CertificateInfo } from '../certificate/certificate.js';
+import { fingerprintOf, pinOfDigest } from '../certificate/fingerprint.js';
 import { listSome } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { hostsIn } from '../plan/install.js';
@@ -66,19 +67,17 @@ function warnOfOldKeys(settings: Settings, pending: readonly Pending[], sys: Sys
     return isThere ? [] : [{ host, next, seen }];
   });
   if (others.length === 0) return;
-  const keyOf = new Map(
-    readLedger(layout).entries.map((one) => [plainDigest(one.certificateSha256), plainDigest(one.publicKeySha256)]),
+  const keyOf = new Map<string, string>(
+    readLedger(layout).entries.map((one) => [one.certificateSha256, one.publicKeySha256]),
   );
   // It may have been renewed after the rekey: the certificate that it has is then for the new key too.
   const late = others.filter(
     ({ host, next, seen }) =>
       newThing(settings, host) === 'certificate' ||
-      (keyOf.get(seen) ?? '') !== next?.digest('public-key').toString('hex'),
+      next === undefined ||
+      keyOf.get(pinOfDigest(Buffer.from(seen, 'hex'))) !== fingerprintOf(next, 'public-key', 'sha256'),
   );
   if (late.length === 0) return;
   const { message, hint } = notThereWarning(late.map(({ host }) => host.hostname));
   sys.warn(message, hint);
 }
-
-/** As in the record of what is installed. */
-const plainDigest = (fingerprint: string): string => fingerprint.replaceAll(':', '').toLowerCase();

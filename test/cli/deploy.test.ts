@@ -5,26 +5,13 @@ import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deploy } from '../../src/commands/deploy.js';
-import type { DeployOptions } from '../../src/commands/deployment.js';
+import { plainDeploy } from '../support/deploy-options.js';
 import { noteAsInstalled } from '../support/installed.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
 
 let project: Project;
-/** The options of a plain deploy. */
-const everything = (): DeployOptions => ({
-  hosts: [],
-  dryRun: false,
-  yes: false,
-  undo: false,
-  forceRoutes: false,
-  parallel: 8,
-  canary: undefined,
-  maxFailures: 10,
-  settings: project.path('settings.json'),
-  json: false,
-});
 beforeEach(async () => {
   project = makeProject();
   await putMade(project);
@@ -123,7 +110,7 @@ describe('deploy', () => {
     const sys = project.sys();
     const warned: string[] = [];
     await deploy(
-      { ...everything(), hosts: ['relayhost'], yes: true },
+      { ...plainDeploy(project), hosts: ['relayhost'], yes: true },
       {
         ...sys,
         run: (command, args, options) => sys.run(command, args, { ...options, timeoutMs }),
@@ -159,7 +146,7 @@ describe('deploy', () => {
 
   it('answered with no, changes nothing and says so', async () => {
     const sys = { ...project.sys(), interactive: true, confirm: () => Promise.resolve(false) };
-    await expect(deploy({ ...everything(), json: true }, sys)).rejects.toMatchObject({
+    await expect(deploy({ ...plainDeploy(project), json: true }, sys)).rejects.toMatchObject({
       code: 'interrupted',
       message: 'no host was changed',
     });

@@ -9,6 +9,7 @@ import { parseFacts } from '../../src/check/host-facts.js';
 import { asksForVerdict, keptFiles, renderDelivery, toldOutcome } from '../../src/render/delivery.js';
 import { renderLookOut } from '../../src/render/probe-from.js';
 import { run } from '../../src/sys/run.js';
+import { plainDeploy } from '../support/deploy-options.js';
 import { threeHosts } from '../support/inventory.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 
@@ -234,17 +235,7 @@ describe('deploy', () => {
       project.settings(smallSettings({ smtpdServers: [{ hostname: 'relayhost', port: 2600 }] }));
       return Promise.resolve(true);
     };
-    const options = {
-      hosts: [],
-      dryRun: false,
-      yes: false,
-      undo: false,
-      forceRoutes: false,
-      parallel: 8,
-      maxFailures: 10,
-    };
-    const all = { ...options, canary: undefined, json: false, settings: project.path('settings.json') };
-    await deploy(all, { ...project.sys(), interactive: true, confirm: asked });
+    await deploy(plainDeploy(project), { ...project.sys(), interactive: true, confirm: asked });
     expect(readFileSync(join(project.home, 'sent.relayhost'), 'latin1')).toContain('\nport=2500\n');
     expect((await project.run(['deploy', '--dry-run'])).stdout).toContain('1. relayhost.example.org: configuration');
   });
